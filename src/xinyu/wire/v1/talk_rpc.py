@@ -1,0 +1,74 @@
+"""Stub and servicer of the Talk service. Generated from xinyu/wire/v1/talk.proto; never edited."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from xinyu.wire.v1 import options_pb2
+from xinyu.wire.v1 import talk_pb2
+from xinyu.wire.v1.method import Channel, Method
+
+LIST_SESSIONS = Method("Talk", "list_sessions", 701, talk_pb2.ListSessionsRequest, talk_pb2.ListSessionsResponse, 3.0)
+CREATE_SESSION = Method("Talk", "create_session", 704, talk_pb2.CreateSessionRequest, talk_pb2.SessionView, 3.0)
+DELETE_SESSION = Method("Talk", "delete_session", 705, talk_pb2.DeleteSessionRequest, options_pb2.Empty, 3.0)
+ENSURE_SESSIONS = Method("Talk", "ensure_sessions", 709, talk_pb2.EnsureSessionsRequest, options_pb2.Empty, 3.0)
+SYNC = Method("Talk", "sync", 710, talk_pb2.SyncRequest, talk_pb2.SyncResponse, 10.0)
+LOAD_SESSION = Method("Talk", "load_session", 711, talk_pb2.CreateSessionRequest, talk_pb2.SessionView, 3.0)
+
+SERVICE = "Talk"
+METHODS = (LIST_SESSIONS, CREATE_SESSION, DELETE_SESSION, ENSURE_SESSIONS, SYNC, LOAD_SESSION,)
+
+
+class TalkStub:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def list_sessions(
+        self, request: talk_pb2.ListSessionsRequest, *, timeout_s: float | None = None, key: str = ""
+    ) -> talk_pb2.ListSessionsResponse:
+        response: talk_pb2.ListSessionsResponse = await self._channel.call(LIST_SESSIONS, request, timeout_s=timeout_s, key=key)
+        return response
+
+    async def create_session(
+        self, request: talk_pb2.CreateSessionRequest, *, timeout_s: float | None = None, key: str = ""
+    ) -> talk_pb2.SessionView:
+        response: talk_pb2.SessionView = await self._channel.call(CREATE_SESSION, request, timeout_s=timeout_s, key=key)
+        return response
+
+    async def delete_session(
+        self, request: talk_pb2.DeleteSessionRequest, *, timeout_s: float | None = None, key: str = ""
+    ) -> options_pb2.Empty:
+        response: options_pb2.Empty = await self._channel.call(DELETE_SESSION, request, timeout_s=timeout_s, key=key)
+        return response
+
+    async def ensure_sessions(
+        self, request: talk_pb2.EnsureSessionsRequest, *, timeout_s: float | None = None, key: str = ""
+    ) -> options_pb2.Empty:
+        response: options_pb2.Empty = await self._channel.call(ENSURE_SESSIONS, request, timeout_s=timeout_s, key=key)
+        return response
+
+    async def sync(
+        self, request: talk_pb2.SyncRequest, *, timeout_s: float | None = None, key: str = ""
+    ) -> talk_pb2.SyncResponse:
+        response: talk_pb2.SyncResponse = await self._channel.call(SYNC, request, timeout_s=timeout_s, key=key)
+        return response
+
+    async def load_session(
+        self, request: talk_pb2.CreateSessionRequest, *, timeout_s: float | None = None, key: str = ""
+    ) -> talk_pb2.SessionView:
+        response: talk_pb2.SessionView = await self._channel.call(LOAD_SESSION, request, timeout_s=timeout_s, key=key)
+        return response
+
+
+class TalkServicer(Protocol):
+    async def list_sessions(self, request: talk_pb2.ListSessionsRequest, context: Any) -> talk_pb2.ListSessionsResponse: ...
+
+    async def create_session(self, request: talk_pb2.CreateSessionRequest, context: Any) -> talk_pb2.SessionView: ...
+
+    async def delete_session(self, request: talk_pb2.DeleteSessionRequest, context: Any) -> options_pb2.Empty: ...
+
+    async def ensure_sessions(self, request: talk_pb2.EnsureSessionsRequest, context: Any) -> options_pb2.Empty: ...
+
+    async def sync(self, request: talk_pb2.SyncRequest, context: Any) -> talk_pb2.SyncResponse: ...
+
+    async def load_session(self, request: talk_pb2.CreateSessionRequest, context: Any) -> talk_pb2.SessionView: ...
