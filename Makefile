@@ -1,0 +1,80 @@
+# The verbs of the house. Each works alone as the first command in a fresh clone, with git, make, a C compiler and
+# Python 3.11 or newer; what else Debian must have is installed when we are root, and named when we are not.
+#
+#   build   .venv with the extensions built and .venv/bin/xinyu     check   lint, types, architecture: the quick part of test
+#   run     xinyu serve, in the foreground (data in ./data)         bench   the micro-benchmarks
+#   test    everything, the debug build of the extensions included  wire    xinyu.wire from proto/
+#   wheel   an sdist, and a wheel built out of it, in dist/         clean   all that these made, except ./data
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+ROOMS := src services migrations web
+FAST_SOURCES := $(wildcard src/xinyu/_fast/*.pyx src/xinyu/_fast/*.pxd src/xinyu/_fast/*.pxi src/xinyu/_fast/*.h)
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends
+
+# Two makes in one checkout wait for each other.
+LOCKED = mkdir -p build && flock build/.lock
+
+.PHONY: build run test check bench wire wheel clean test-system
+.DEFAULT_GOAL := build
+
+build: $(VENV)/.built
+
+run: build
+	@exec $(BIN)/xinyu serve
+
+test: $(VENV)/.test build test-system
+	$(BIN)/python -m pytest tests
+
+check: $(VENV)/.test build
+	$(BIN)/python -m pytest -q tests/unit/test_architecture.py tests/unit/test_static_checks.py
+
+bench: $(VENV)/.test build
+	$(BIN)/python -m pytest benchmarks/micro --benchmark-only --benchmark-columns=min,median,ops,rounds --benchmark-sort=name
+
+wire: $(VENV)/.test
+	$(BIN)/python proto/generate.py
+
+wheel: $(VENV)/.test
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -f src/xinyu/_fast/*.so
+	find $(ROOMS) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# ---- how the verbs get what they need
+
+# -k: no test is called for if a file of ours is only renamed; make sees that by the directories' lists.
+$(VENV)/.built: $(VENV)/.installed setup.py $(FAST_SOURCES)
+	@$(LOCKED) $(BIN)/python setup.py -q build_ext --inplace
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml setup.py src/xinyu/__init__.py
+	@echo "installing xinyu and what it needs into $(VENV)"
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > $(VENV)/build-requires.txt
+	@$(PIP) install -r $(VENV)/build-requires.txt
+	@$(LOCKED) env XINYU_EXTENSIONS= $(PIP) install --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	@echo "installing what the tests need into $(VENV)"
+	@$(LOCKED) env XINYU_EXTENSIONS= $(PIP) install --no-build-isolation -e '.[test]'
+	@touch $@
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "xinyu needs Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c '$(HAS_HEADERS)' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && $(APT) install python3-venv python3-dev; } || true
+	@$(PYTHON) -c '$(HAS_HEADERS)' 2>/dev/null || { echo "missing: the venv module or Python.h of $(PYTHON) (Debian: apt-get install python3-venv python3-dev)" >&2; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade pip
+	@touch $@
+
+HAS_HEADERS := import ensurepip, os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
+
+# The browser tests drive the system's Chromium.
+test-system:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && $(APT) install chromium >/dev/null; } || { echo "missing: chromium (Debian: apt-get install chromium)" >&2; exit 1; }

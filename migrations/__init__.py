@@ -1,0 +1,1 @@
+"""Alembic's revisions, shipped as xinyu.migrations."""

@@ -1,0 +1,3 @@
+"""How this copy of the extensions was compiled."""
+
+DEBUG_BUILD: bool

@@ -1,0 +1,1 @@
+"""The chat page's files, shipped as xinyu.web."""
