@@ -1,0 +1,1 @@
+"""From a committed change to the gateways: outbox, dispatcher, routes, one Deliver a gateway."""

@@ -1,0 +1,1 @@
+"""Calls between rooms: one shape of stub and servicer, whatever carries them."""

@@ -1,0 +1,127 @@
+"""Calls inside one process, with the manners of a network: own task, deadline, typed messages, errors as code and text.
+
+A call is handed to the servicer in a task of its own. When the deadline passes the caller stops waiting and gets
+DEADLINE; the servicer's task goes on to its end, since it may be inside a commit. An exception that is no XinYuError
+is logged here and reaches the caller as INTERNAL. Calls in flight are bounded: past the bound a caller gets OVERLOADED
+at once. Tasks start in the order of the calls. With `serialise=True` (tests) each message is written and parsed again,
+so that nothing but bytes can cross. Cost: a task, a future and a timer a call, about 10 us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import structlog
+
+from xinyu.base.errors import DEADLINE, INTERNAL, OVERLOADED, UNAVAILABLE, XinYuError
+from xinyu.base.trace import new_trace_id, trace_id
+from xinyu.rpc.context import Context
+from xinyu.wire.v1.method import Method
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[Any, Context], Awaitable[Any]]
+
+
+class InProcessNetwork:
+    """Where the servicers of one process are found. `instance` tells several of one service apart ("" = the only)."""
+
+    def __init__(self, *, serialise: bool = False, max_in_flight: int = 20_000) -> None:
+        self._handlers: dict[tuple[str, int], Handler] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._serialise = serialise
+        self._max_in_flight = max_in_flight
+
+    def serve(self, methods: Iterable[Method], servicer: object, *, instance: str = "") -> None:
+        """Offers `servicer` for `methods`; each must be an async method of that name."""
+        for method in methods:
+            self._handlers[instance, method.command] = getattr(servicer, method.name)
+
+    def withdraw(self, methods: Iterable[Method], *, instance: str = "") -> None:
+        for method in methods:
+            self._handlers.pop((instance, method.command), None)
+
+    def channel(self, caller: str, *, instance: str = "") -> InProcessChannel:
+        """A channel for a stub. `caller` names the room that calls."""
+        return InProcessChannel(self, caller, instance)
+
+    async def call(
+        self, instance: str, caller: str, method: Method, request: Any, timeout_s: float | None
+    ) -> Any:
+        handler = self._handlers.get((instance, method.command))
+        if handler is None:
+            raise XinYuError(UNAVAILABLE, f"No {method.service} service is here.")
+        if type(request) is not method.request_type:
+            raise TypeError(f"{method.service}.{method.name} takes {method.request_type.__name__}, not {type(request).__name__}")
+        if len(self._tasks) >= self._max_in_flight:
+            raise XinYuError(OVERLOADED)
+        if self._serialise:
+            request = method.request_type.FromString(request.SerializeToString())
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + (method.timeout_s if timeout_s is None else timeout_s)
+        context = Context(deadline_s, trace_id.get() or new_trace_id(), caller)
+        answer: asyncio.Future[Any] = loop.create_future()
+        timer = loop.call_at(deadline_s, _expire, answer)
+        task = loop.create_task(self._run(handler, method, request, context, answer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            return await answer
+        finally:
+            timer.cancel()
+
+    async def _run(
+        self, handler: Handler, method: Method, request: Any, context: Context, answer: asyncio.Future[Any]
+    ) -> None:
+        try:
+            response = await handler(request, context)
+            if type(response) is not method.response_type:
+                raise TypeError(f"{method.service}.{method.name} answered {type(response).__name__}")
+            if self._serialise:
+                response = method.response_type.FromString(response.SerializeToString())
+        except XinYuError as error:
+            _fail(answer, XinYuError.from_wire(error.reason, error.message, error.retry_after_ms))
+        except asyncio.CancelledError:
+            _fail(answer, XinYuError(UNAVAILABLE))
+            raise
+        except Exception:
+            log.exception("rpc_failed", service=method.service, method=method.name, trace_id=context.trace_id)
+            _fail(answer, XinYuError(INTERNAL))
+        else:
+            if not answer.done():
+                answer.set_result(response)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Waits until no call is running, at most `timeout_s`; what is left then is cancelled."""
+        if self._tasks:
+            _, pending = await asyncio.wait(set(self._tasks), timeout=timeout_s)
+            for task in pending:
+                task.cancel()
+            if pending:
+                await asyncio.gather(*pending, return_exceptions=True)
+
+
+class InProcessChannel:
+    """`xinyu.wire.v1.method.Channel` over an InProcessNetwork."""
+
+    __slots__ = ("_caller", "_instance", "_network")
+
+    def __init__(self, network: InProcessNetwork, caller: str, instance: str) -> None:
+        self._network = network
+        self._caller = caller
+        self._instance = instance
+
+    async def call(self, method: Method, request: Any, *, timeout_s: float | None = None, key: str = "") -> Any:
+        # One process has one instance of each service: the key has nothing to choose.
+        return await self._network.call(self._instance, self._caller, method, request, timeout_s)
+
+
+def _expire(answer: asyncio.Future[Any]) -> None:
+    _fail(answer, XinYuError(DEADLINE))
+
+
+def _fail(answer: asyncio.Future[Any], error: XinYuError) -> None:
+    if not answer.done():
+        answer.set_exception(error)

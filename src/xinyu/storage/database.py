@@ -1,0 +1,58 @@
+"""The contract of a database: functions that run inside one transaction, on either engine.
+
+`fn` is synchronous and gets a SQLAlchemy Core connection, so it cannot await anything inside a transaction, and one
+`store.py` serves both engines. Hot statements go through `cursor(connection)`, the driver's cursor of the same
+transaction: Core costs six times that on SQLite. An engine may run `fn` again after `Retry`, so it must change nothing
+but the database and what it returns.
+
+When `write` returns, the work is durable. When it raises `Unavailable`, it may be: a COMMIT can succeed and its answer
+be lost (the outbox looks again for what a process does not remember).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+from sqlalchemy import Connection
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+
+class DatabaseError(Exception):
+    """Base of what a database raises besides programming errors."""
+
+
+class Retry(DatabaseError):
+    """Deadlock or lock time-out: nothing was written, the same work may run again."""
+
+
+class Duplicate(DatabaseError):
+    """A unique key was met: nothing was written."""
+
+
+class Unavailable(DatabaseError):
+    """The database is away or refused; whether a commit happened may be unknown."""
+
+
+class Database(Protocol):
+    """One engine, SQLite or MySQL. `dialect` says how statements differ."""
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs `work` on one snapshot; it must not write."""
+        ...
+
+    async def write(self, work: Work[T], *, lane: int = 0) -> T:
+        """Runs `work` in one transaction and commits it. Work of one lane runs one after another, in order of the
+        calls. Raises Retry, Duplicate or Unavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Waits for what is running, then lets go of files and threads."""
+        ...
+
+
+def cursor(connection: Connection) -> Any:
+    """The driver's cursor inside the connection's transaction."""
+    return cast(Any, connection.connection).cursor()

@@ -1,0 +1,50 @@
+"""Where SQLite and MySQL differ in the hot statements that we write by hand. Nothing else may know.
+
+A literal % is always a parameter, so that the same text serves `?` and `%s`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one engine spells what both can do."""
+
+    name: str
+    placeholder: str
+    for_update: str
+
+    def sql(self, text: str) -> str:
+        """`text` with `?` as this engine's placeholder."""
+        return text if self.placeholder == "?" else text.replace("?", self.placeholder)
+
+    def marks(self, count: int) -> str:
+        """`?,?,?` for an IN list or a row of values."""
+        return ",".join([self.placeholder] * count)
+
+    def rows(self, columns: int, count: int) -> str:
+        """`(?,?),(?,?)`: `count` rows of `columns` values, for one INSERT. A blank leads it (aiomysql's executemany)."""
+        row = f"({self.marks(columns)})"
+        return " " + ",".join([row] * count)
+
+    def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], update: Sequence[str], count: int) -> str:
+        """INSERT of `count` rows that overwrites `update` where `key` is there already. Every NOT NULL column without
+        a default must be among `columns`: both engines check them even for rows that exist."""
+        head = f"INSERT INTO {table} ({','.join(columns)}) VALUES{self.rows(len(columns), count)}"
+        if self.name == "sqlite":
+            return f"{head} ON CONFLICT ({','.join(key)}) DO UPDATE SET " + ",".join(f"{c}=excluded.{c}" for c in update)
+        return f"{head} ON DUPLICATE KEY UPDATE " + ",".join(f"{c}=VALUES({c})" for c in update)
+
+    def pairs(self, count: int) -> str:
+        """The right side of `(a, b) IN ...` for `count` pairs."""
+        pair = f"({self.placeholder},{self.placeholder})"
+        listed = ",".join([pair] * count)
+        return f"(VALUES {listed})" if self.name == "sqlite" else f"({listed})"
+
+
+SQLITE: Final = Dialect("sqlite", "?", "")
+MYSQL: Final = Dialect("mysql", "%s", " FOR UPDATE")
