@@ -1,1 +1,1 @@
-"""Alembic's revisions, shipped as xinyu.migrations."""
+"""Alembic's history of the database: append-only, one file a domain and step, the same for SQLite and MySQL."""

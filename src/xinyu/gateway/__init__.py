@@ -1,0 +1,1 @@
+"""The two doors: thin. They parse, authenticate, limit, call a service, answer."""
