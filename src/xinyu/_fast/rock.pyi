@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias, final
 
 from typing_extensions import Buffer
 
-Dialect: TypeAlias = Literal["base", "trace"]
+_Dialect: TypeAlias = Literal["base", "trace"]
 Frame: TypeAlias = Request | Response | Notify
 _Reason: TypeAlias = Literal[
     "magic",
@@ -97,9 +97,9 @@ class Decoder:
     dialect: as the peer is set. max_length: bound of a payload in bytes, 2 to 2**31 - 1.
     """
 
-    def __new__(cls, dialect: Dialect = "trace", max_length: int = ...) -> Decoder: ...
+    def __new__(cls, dialect: _Dialect = "trace", max_length: int = ...) -> Decoder: ...
     @property
-    def dialect(self) -> Dialect: ...
+    def dialect(self) -> _Dialect: ...
     @property
     def max_length(self) -> int: ...
     @property
@@ -113,7 +113,7 @@ class Decoder:
         """
 
 def encode_request(
-    dialect: Dialect,
+    dialect: _Dialect,
     sn: int,
     cmd: int,
     body: bytes,
@@ -130,7 +130,7 @@ def encode_request(
     """
 
 def encode_response(
-    dialect: Dialect,
+    dialect: _Dialect,
     sn: int,
     cmd: int,
     result: int,
@@ -145,7 +145,7 @@ def encode_response(
     """One RESPONSE frame; it repeats the REQUEST's sn, cmd and trace_id. Otherwise as encode_request."""
 
 def encode_notify(
-    dialect: Dialect,
+    dialect: _Dialect,
     notify: int,
     body: bytes,
     trace_id: str = "",

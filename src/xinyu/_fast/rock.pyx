@@ -21,7 +21,6 @@ nothing can fail any more but memory and text.
 """
 
 import zlib as _zlib
-from typing import Literal as _Literal
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -211,7 +210,6 @@ cdef class Notify:
         return f"Notify(notify={self.notify}, trace_id={self.trace_id!r}, body={self.body!r})"
 
 
-Dialect = _Literal["base", "trace"]
 Frame = Request | Response | Notify
 
 
