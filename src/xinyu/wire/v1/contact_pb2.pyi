@@ -314,3 +314,46 @@ class RemarksPage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RemarksPage: _TypeAlias = RemarksPage  # noqa: Y015
+
+@_typing.final
+class RefreshProfileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    AFTER_USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    after_user_id: _builtins.int
+    """0 = from the beginning"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        after_user_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_user_id", b"after_user_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefreshProfileRequest: _TypeAlias = RefreshProfileRequest  # noqa: Y015
+
+@_typing.final
+class RefreshProfileResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEXT_USER_ID_FIELD_NUMBER: _builtins.int
+    next_user_id: _builtins.int
+    """to be asked with next; 0 = done"""
+    def __init__(
+        self,
+        *,
+        next_user_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_user_id", b"next_user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefreshProfileResponse: _TypeAlias = RefreshProfileResponse  # noqa: Y015

@@ -19,9 +19,11 @@ DECLINE_APPLY = Method("Contact", "decline_apply", 408, contact_pb2.AnswerApplyR
 LOAD_REMARKS = Method("Contact", "load_remarks", 414, contact_pb2.LoadRemarksRequest, contact_pb2.RemarksPage, 3.0)
 LOAD_ROWS = Method("Contact", "load_rows", 415, options_pb2.RowsRequest, options_pb2.RowsResponse, 3.0)
 FILTER_FRIENDS = Method("Contact", "filter_friends", 416, contact_pb2.LoadRemarksRequest, contact_pb2.RemarksPage, 3.0)
+LIST_FRIENDS = Method("Contact", "list_friends", 417, contact_pb2.ContactListRequest, contact_pb2.RemarksPage, 3.0)
+REFRESH_PROFILE = Method("Contact", "refresh_profile", 418, contact_pb2.RefreshProfileRequest, contact_pb2.RefreshProfileResponse, 3.0)
 
 SERVICE = "Contact"
-METHODS = (LOAD_DETAIL, ACCEPT_APPLY, SEARCH, LIST, CREATE_APPLY, COUNT_APPLIES, LIST_APPLIES, DECLINE_APPLY, LOAD_REMARKS, LOAD_ROWS, FILTER_FRIENDS,)
+METHODS = (LOAD_DETAIL, ACCEPT_APPLY, SEARCH, LIST, CREATE_APPLY, COUNT_APPLIES, LIST_APPLIES, DECLINE_APPLY, LOAD_REMARKS, LOAD_ROWS, FILTER_FRIENDS, LIST_FRIENDS, REFRESH_PROFILE,)
 
 
 class ContactStub:
@@ -94,6 +96,18 @@ class ContactStub:
         response: contact_pb2.RemarksPage = await self._channel.call(FILTER_FRIENDS, request, timeout_s=timeout_s, key=key)
         return response
 
+    async def list_friends(
+        self, request: contact_pb2.ContactListRequest, *, timeout_s: float | None = None, key: str = ""
+    ) -> contact_pb2.RemarksPage:
+        response: contact_pb2.RemarksPage = await self._channel.call(LIST_FRIENDS, request, timeout_s=timeout_s, key=key)
+        return response
+
+    async def refresh_profile(
+        self, request: contact_pb2.RefreshProfileRequest, *, timeout_s: float | None = None, key: str = ""
+    ) -> contact_pb2.RefreshProfileResponse:
+        response: contact_pb2.RefreshProfileResponse = await self._channel.call(REFRESH_PROFILE, request, timeout_s=timeout_s, key=key)
+        return response
+
 
 class ContactServicer(Protocol):
     async def load_detail(self, request: contact_pb2.ContactDetailRequest, context: Any) -> contact_pb2.ContactDetail: ...
@@ -117,3 +131,7 @@ class ContactServicer(Protocol):
     async def load_rows(self, request: options_pb2.RowsRequest, context: Any) -> options_pb2.RowsResponse: ...
 
     async def filter_friends(self, request: contact_pb2.LoadRemarksRequest, context: Any) -> contact_pb2.RemarksPage: ...
+
+    async def list_friends(self, request: contact_pb2.ContactListRequest, context: Any) -> contact_pb2.RemarksPage: ...
+
+    async def refresh_profile(self, request: contact_pb2.RefreshProfileRequest, context: Any) -> contact_pb2.RefreshProfileResponse: ...

@@ -332,6 +332,7 @@ class AuthenticateRequest(_message.Message):
     PLATFORM_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     USER_AGENT_FIELD_NUMBER: _builtins.int
+    SECURE_FIELD_NUMBER: _builtins.int
     mobile: _builtins.str
     password: _builtins.str
     """as the client sent it: plain, or 344 base64 characters of RSA"""
@@ -339,6 +340,8 @@ class AuthenticateRequest(_message.Message):
     address: _builtins.str
     """of the client, for limits and the login log"""
     user_agent: _builtins.str
+    secure: _builtins.bool
+    """TLS or loopback: a plain password may be taken"""
     def __init__(
         self,
         *,
@@ -347,10 +350,11 @@ class AuthenticateRequest(_message.Message):
         platform: _builtins.str = ...,
         address: _builtins.str = ...,
         user_agent: _builtins.str = ...,
+        secure: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mobile", b"mobile", "password", b"password", "platform", b"platform", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mobile", b"mobile", "password", b"password", "platform", b"platform", "secure", b"secure", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -367,6 +371,7 @@ class RegisterRequest(_message.Message):
     SMS_CODE_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     USER_AGENT_FIELD_NUMBER: _builtins.int
+    SECURE_FIELD_NUMBER: _builtins.int
     mobile: _builtins.str
     password: _builtins.str
     nickname: _builtins.str
@@ -374,6 +379,8 @@ class RegisterRequest(_message.Message):
     sms_code: _builtins.str
     address: _builtins.str
     user_agent: _builtins.str
+    secure: _builtins.bool
+    """as above"""
     def __init__(
         self,
         *,
@@ -384,10 +391,11 @@ class RegisterRequest(_message.Message):
         sms_code: _builtins.str = ...,
         address: _builtins.str = ...,
         user_agent: _builtins.str = ...,
+        secure: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mobile", b"mobile", "nickname", b"nickname", "password", b"password", "platform", b"platform", "sms_code", b"sms_code", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mobile", b"mobile", "nickname", b"nickname", "password", b"password", "platform", b"platform", "secure", b"secure", "sms_code", b"sms_code", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
