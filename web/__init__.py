@@ -1,1 +1,1 @@
-"""The chat page's files, shipped as xinyu.web."""
+"""The chat page: plain ES modules that the HTTP gateway serves as they are, at `/`."""

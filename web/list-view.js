@@ -1,0 +1,159 @@
+/** The conversation list: pinned first, then newest, with digest, time and unread number. */
+import { avatar } from "./avatar.js";
+import { h, reconcile } from "./dom.js";
+import { icon } from "./icons.js";
+import { digestOf, isRevoked, isSystemLine } from "./message-content.js";
+import { renderSoon } from "./render-soon.js";
+import { strings } from "./strings.js";
+import { completeText, listText } from "./time-text.js";
+import { GROUP } from "./xinyu.js";
+
+const UNREAD_SHOWN_MAX = 99;
+
+export class ListView {
+  /**
+   * @param {import("./xinyu.js").XinYu} client
+   * @param {import("./typing.js").Typing} typing
+   */
+  constructor(client, typing) {
+    this.client = client;
+    this.typing = typing;
+    this.openTalkId = null;
+    this.list = h("ul", { class: "talk-list" });
+    this.empty = h("div", { class: "empty" });
+    this.search = h("input", { class: "input search", type: "search", placeholder: strings.searchChats, "aria-label": strings.searchChats });
+    this.node = h(
+      "section",
+      { class: "panel", id: "panel-chats", role: "tabpanel", "aria-label": strings.chats },
+      h("div", { class: "search-box" }, icon("search"), this.search),
+      this.list,
+      this.empty,
+    );
+    this.soon = renderSoon(() => this.draw());
+    this.search.addEventListener("input", this.soon);
+    for (const type of ["change", "outgoing"]) client.addEventListener(type, this.soon);
+    typing.addEventListener("change", this.soon);
+    this.minute = setInterval(this.soon, 60_000);
+    this.draw();
+  }
+
+  /** Marks the chat that is open. */
+  select(talkId) {
+    this.openTalkId = talkId;
+    this.draw();
+  }
+
+  /** Unread messages in all listed talks that are not silenced. */
+  static unreadTotal(client) {
+    let total = 0;
+    for (const row of client.replica.rows.talk.values()) {
+      if (client.replica.isListed(row.talk_id) && row.is_disturb !== 1) total += client.replica.unread(row.talk_id);
+    }
+    return total;
+  }
+
+  draw() {
+    const { client } = this;
+    const { replica } = client;
+    const wanted = this.search.value.trim().toLowerCase();
+    const entries = [];
+    for (const row of replica.rows.talk.values()) {
+      if (!replica.isListed(row.talk_id) && row.talk_id !== this.openTalkId) continue;
+      const face = client.faceOf(row);
+      if (wanted && !face.name.toLowerCase().includes(wanted)) continue;
+      entries.push(this.entry(row, face));
+    }
+    entries.sort((a, b) => b.isPinned - a.isPinned || b.atMs - a.atMs || b.row.version - a.row.version);
+    reconcile(
+      this.list,
+      entries.map((entry) => ({
+        key: String(entry.row.talk_id),
+        signature: JSON.stringify(entry),
+        build: () => this.item(entry),
+      })),
+    );
+    this.empty.hidden = entries.length > 0;
+    if (!entries.length) {
+      this.empty.replaceChildren(
+        h("p", { class: "empty-title" }, wanted ? strings.noMatch : strings.noChats),
+        h("p", { class: "empty-hint" }, wanted ? "" : strings.noChatsHint),
+      );
+    }
+  }
+
+  entry(row, face) {
+    const { replica, outgoing, uid, people } = this.client;
+    const record = replica.newestRecord(row.talk_id);
+    const waiting = outgoing.of(row.talk_id).at(-1);
+    let digest = record ? digestOf(record, uid) : "";
+    let kind = "";
+    if (record && !isSystemLine(record) && !isRevoked(record)) {
+      if (record.from_id === uid) digest = row.talk_mode === GROUP ? strings.ownPrefix(digest) : digest;
+      else if (row.talk_mode === GROUP) {
+        digest = strings.senderPrefix(people.name(record.from_id) || record.nickname || strings.somebody, digest);
+      }
+    }
+    let atMs = record?.sent_at_ms ?? 0;
+    if (waiting) {
+      atMs = Math.max(atMs, waiting.created_at_ms);
+      if (waiting.state === "failed") [digest, kind] = [strings.failedDigest, "is-failed"];
+      else digest = String(waiting.body.content ?? "").slice(0, 120);
+    }
+    if (this.typing.isTyping(row)) [digest, kind] = [strings.typingShort, "is-typing"];
+    return {
+      row,
+      face,
+      digest,
+      kind,
+      atMs,
+      time: atMs ? listText(atMs) : "",
+      unread: replica.unread(row.talk_id),
+      isPinned: row.is_top === 1 ? 1 : 0,
+      isMuted: row.is_disturb === 1,
+      isOpen: row.talk_id === this.openTalkId,
+    };
+  }
+
+  item({ row, face, digest, kind, atMs, time, unread, isPinned, isMuted, isOpen }) {
+    const unreadText = unread > UNREAD_SHOWN_MAX ? `${UNREAD_SHOWN_MAX}+` : String(unread);
+    return h(
+      "li",
+      {},
+      h(
+        "a",
+        {
+          class: `talk-item ${isOpen ? "is-open" : ""}`,
+          href: `#/chat/${row.talk_id}`,
+          "aria-current": isOpen ? "true" : null,
+          "data-talk-id": row.talk_id,
+        },
+        avatar({ id: row.to_from_id, name: face.name, url: face.avatar, isGroup: row.talk_mode === GROUP }),
+        h(
+          "span",
+          { class: "talk-item-text" },
+          h(
+            "span",
+            { class: "talk-item-top" },
+            h("span", { class: "talk-item-name" }, face.name),
+            isMuted && h("span", { class: "talk-item-mark", title: strings.muted }, icon("muted")),
+            isPinned === 1 && h("span", { class: "talk-item-mark", title: strings.pinned }, icon("pin")),
+            atMs > 0 && h("time", { class: "talk-item-time", title: completeText(atMs) }, time),
+          ),
+          h(
+            "span",
+            { class: "talk-item-bottom" },
+            h("span", { class: `talk-item-digest ${kind}` }, digest),
+            unread > 0 &&
+              h("span", { class: isMuted ? "badge is-quiet" : "badge", "aria-label": strings.unread(unread) }, unreadText),
+          ),
+        ),
+      ),
+    );
+  }
+
+  dispose() {
+    for (const type of ["change", "outgoing"]) this.client.removeEventListener(type, this.soon);
+    this.typing.removeEventListener("change", this.soon);
+    clearInterval(this.minute);
+  }
+}

@@ -1,0 +1,146 @@
+/** The logged-in page: the side with its two tabs, and the open chat beside it (or in front of it on a phone). */
+import { openAddContact } from "./add-contact-dialog.js";
+import { avatar } from "./avatar.js";
+import { ChatView } from "./chat-view.js";
+import { ConnectionView } from "./connection-view.js";
+import { ContactsView } from "./contacts-view.js";
+import { h } from "./dom.js";
+import { openNewGroup } from "./group-dialogs.js";
+import { icon } from "./icons.js";
+import { ListView } from "./list-view.js";
+import { renderSoon } from "./render-soon.js";
+import { strings } from "./strings.js";
+import { Typing } from "./typing.js";
+
+export class MainView {
+  /**
+   * @param {import("./xinyu.js").XinYu} client
+   * @param {{logOut: () => void}} actions
+   */
+  constructor(client, { logOut }) {
+    this.client = client;
+    this.typing = new Typing(client);
+    this.chat = null;
+    const openChat = (talkId) => location.assign(`#/chat/${talkId}`);
+    const addContact = () => openAddContact(client, openChat);
+    this.listView = new ListView(client, this.typing);
+    this.contactsView = new ContactsView(client, { openChat, addContact });
+    this.connectionView = new ConnectionView(client);
+
+    this.me = h("div", { class: "me" });
+    this.chatsTab = tab("chats", strings.chats, "#/");
+    this.contactsTab = tab("contacts", strings.contacts, "#/contacts");
+    this.side = h(
+      "aside",
+      { class: "side" },
+      h(
+        "header",
+        { class: "side-header" },
+        this.me,
+        action("addPerson", strings.addContact, addContact),
+        action("group", strings.newGroup, () => openNewGroup(client, openChat)),
+        action("logOut", strings.logOut, logOut),
+      ),
+      this.connectionView.node,
+      h("nav", { class: "tabs", role: "tablist" }, this.chatsTab.node, this.contactsTab.node),
+      this.listView.node,
+      this.contactsView.node,
+    );
+    this.stage = h("main", { class: "stage" });
+    this.node = h("div", { class: "main-view", "data-screen": "list" }, this.side, this.stage);
+    this.soon = renderSoon(() => this.drawBadges());
+    this.onHash = () => this.route();
+    client.addEventListener("change", this.soon);
+    window.addEventListener("hashchange", this.onHash);
+  }
+
+  /** Called once the node is in the page. */
+  shown() {
+    this.drawBadges();
+    this.route();
+  }
+
+  /** #/ the list, #/contacts, #/chat/TALK_ID. */
+  route() {
+    const [, name, id] = location.hash.split("/");
+    const isContacts = name === "contacts";
+    const talkId = name === "chat" ? Number.parseInt(id, 10) : NaN;
+    if (name !== "chat" || isContacts) this.showTab(isContacts);
+    this.node.dataset.screen = Number.isInteger(talkId) ? "chat" : "list";
+    if (Number.isInteger(talkId)) this.openChat(talkId);
+    else this.closeChat();
+  }
+
+  showTab(isContacts) {
+    this.listView.node.hidden = isContacts;
+    this.contactsView.node.hidden = !isContacts;
+    this.chatsTab.node.setAttribute("aria-selected", String(!isContacts));
+    this.contactsTab.node.setAttribute("aria-selected", String(isContacts));
+  }
+
+  openChat(talkId) {
+    if (this.chat?.talkId === talkId) return;
+    this.closeChat();
+    if (this.listView.node.hidden && this.contactsView.node.hidden) this.showTab(false);
+    this.chat = new ChatView(this.client, this.typing, talkId, { back: () => location.assign("#/") });
+    this.stage.replaceChildren(this.chat.node);
+    this.listView.select(talkId);
+    this.chat.shown();
+  }
+
+  closeChat() {
+    this.chat?.dispose();
+    this.chat = null;
+    this.listView.select(null);
+    this.stage.replaceChildren(
+      h(
+        "div",
+        { class: "empty is-stage" },
+        h("img", { class: "empty-logo", src: "logo.svg", alt: "" }),
+        h("p", { class: "empty-title" }, strings.pickChat),
+        h("p", { class: "empty-hint" }, strings.pickChatHint),
+      ),
+    );
+  }
+
+  drawBadges() {
+    const unread = ListView.unreadTotal(this.client);
+    const requests = this.client.requests().length;
+    this.chatsTab.count(unread, strings.unread(unread));
+    this.contactsTab.count(requests, strings.requests);
+    document.title = unread ? `(${unread}) ${strings.appName}` : strings.appName;
+    const name = this.client.nickname;
+    const user = this.client.replica.rows.user.get("user")?.user_info;
+    const key = JSON.stringify([name, user?.avatar]);
+    if (this.meKey === key) return;
+    this.meKey = key;
+    this.me.replaceChildren(avatar({ id: this.client.uid, name, url: user?.avatar }), h("span", { class: "me-name" }, name));
+  }
+
+  dispose() {
+    window.removeEventListener("hashchange", this.onHash);
+    this.client.removeEventListener("change", this.soon);
+    this.chat?.dispose();
+    this.listView.dispose();
+    this.contactsView.dispose();
+    this.connectionView.dispose();
+    document.title = strings.appName;
+  }
+}
+
+function action(iconName, label, onclick) {
+  return h("button", { class: "icon-button", type: "button", "aria-label": label, title: label, onclick }, icon(iconName));
+}
+
+function tab(name, label, href) {
+  const badge = h("span", { class: "badge", hidden: true });
+  const node = h("a", { class: "tab", role: "tab", href, "aria-controls": `panel-${name}`, "aria-selected": "false" }, label, badge);
+  return {
+    node,
+    count(number, description) {
+      badge.hidden = number === 0;
+      badge.textContent = number > 99 ? "99+" : String(number);
+      badge.setAttribute("aria-label", description);
+    },
+  };
+}

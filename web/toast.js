@@ -1,0 +1,20 @@
+/** Short notes at the bottom of the page, read out by screen readers. At most three at once. */
+import { h } from "./dom.js";
+
+const SHOWN_MS = 4500;
+const TOASTS_MAX = 3;
+const host = h("div", { class: "toasts", role: "status", "aria-live": "polite" });
+
+export function toast(text, kind = "") {
+  if (!host.isConnected) document.body.append(host);
+  const note = h("div", { class: `toast ${kind}` }, text);
+  host.append(note);
+  while (host.children.length > TOASTS_MAX) host.firstChild.remove();
+  setTimeout(() => note.remove(), SHOWN_MS);
+}
+
+/** Shows why something did not work. */
+export function toastError(error) {
+  console.warn(error);
+  toast(error.message, "is-error");
+}
