@@ -2,12 +2,12 @@
 
 One extension a `.pyx`: a new file under src/xinyu/_fast needs no edit here. Environment:
 
-XINYU_DEBUG_BUILD=1         all of Cython's checks on, assertions kept, macro XINYU_DEBUG_BUILD=1, own directory for the C
-                            files. Build it into a directory of its own (`build --build-base build/debug`): build_ext
-                            sees no difference between the two kinds and would keep whichever was there.
+XINYU_DEBUG_BUILD=1   all of Cython's checks on, assertions kept, macro XINYU_DEBUG_BUILD=1, C files in a place of their own.
+                      Build it into a directory of its own (`build --build-base build/debug`): build_ext sees no
+                      difference between the two kinds and would keep whichever was there.
 XINYU_SANITIZE=address,undefined   the compiler's sanitizers; run Python with LD_PRELOAD of libasan.
-XINYU_WERROR=1              the C compiler's warnings are errors, too. Cython's always are.
-XINYU_EXTENSIONS=rock,...   only these; empty = none (an editable install before the first build).
+XINYU_WERROR=1        the C compiler's warnings are errors, too. Cython's always are.
+XINYU_EXTENSIONS=a,b  only these; empty = none (an editable install before the first build).
 """
 
 from __future__ import annotations

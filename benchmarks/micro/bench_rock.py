@@ -77,9 +77,7 @@ def bench_decode(benchmark: Callable[[Callable[[], object]], object], codec: str
     """All frames arrive in one read."""
     if codec == "protobuf":
         request = protobuf_request()
-        payloads = [
-            request(sn=sn, cmd=308, trace_id=TRACE, body=body).SerializeToString() for sn in range(BATCH)
-        ]
+        payloads = [request(sn=sn, cmd=308, trace_id=TRACE, body=body).SerializeToString() for sn in range(BATCH)]
         stream = b"".join(struct.pack(">I", len(payload)) + payload for payload in payloads)
         unpack = struct.Struct(">I").unpack_from
 
@@ -111,9 +109,7 @@ def bench_decode(benchmark: Callable[[Callable[[], object]], object], codec: str
 
 
 @pytest.mark.parametrize("read_bytes", [64, 1448])
-def bench_decode_in_pieces(
-    benchmark: Callable[[Callable[[], object]], object], read_bytes: int, body: bytes
-) -> None:
+def bench_decode_in_pieces(benchmark: Callable[[Callable[[], object]], object], read_bytes: int, body: bytes) -> None:
     """The same frames in small reads: the cost of the buffer for an unfinished frame."""
     stream = b"".join(rock.encode_request("trace", sn, 308, body, TRACE) for sn in range(BATCH))
     pieces = [stream[at : at + read_bytes] for at in range(0, len(stream), read_bytes)]
@@ -129,7 +125,8 @@ def bench_decode_in_pieces(
 @pytest.mark.parametrize("level", [1, 6])
 def bench_compressed(benchmark: Callable[[Callable[[], object]], object], level: int) -> None:
     """64 KiB of JSON-like text, there and back, at two zlib levels."""
-    body = b"".join(b'{"msg_id":"%032x","sequence":%d,"content":"hello"},' % (n * 7919**3, n) for n in range(900))[:65536]
+    rows = [b'{"msg_id":"%032x","sequence":%d,"content":"hello"},' % (n * 7919**3, n) for n in range(900)]
+    body = b"".join(rows)[:65536]
     decoder = rock.Decoder("trace")
 
     def run() -> object:

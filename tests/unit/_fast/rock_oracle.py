@@ -1,6 +1,7 @@
 """The Rock frame codec once more, in plain Python and in the most obvious way: what the compiled one is compared with.
 
-The whole stream is given at once; the answer is the frames before the first fault and the fault's reason word ("" = none).
+The whole stream is given at once; the answer is the frames before the first fault and the fault's reason word
+("" = none).
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def parse_payload(payload: bytes, dialect: str) -> rock.Frame:
 def inflate(payload: bytes, max_length: int) -> bytes:
     inflater = zlib.decompressobj(31)
     try:
-        inflated = inflater.decompress(payload)
+        inflated = inflater.decompress(payload, max_length)
     except zlib.error:
         raise Fault("gzip") from None
     if len(inflated) >= max_length:
@@ -130,7 +131,8 @@ def encode(frame: rock.Frame, dialect: str, gzip_min_length: int = 4096) -> byte
         case rock.Request(sn, cmd, _, body):
             payload = b"\x01" + varint(sn) + varint(cmd) + trace + span(body)
         case rock.Response(sn, cmd, result, result_str, _, body):
-            payload = b"\x02" + varint(sn) + varint(cmd) + varint(result) + span(result_str.encode()) + trace + span(body)
+            numbers = varint(sn) + varint(cmd) + varint(result)
+            payload = b"\x02" + numbers + span(result_str.encode()) + trace + span(body)
         case rock.Notify(notify, _, body):
             payload = b"\x03" + varint(notify) + trace + span(body)
     flags = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import random
 import struct
 import threading
@@ -96,7 +97,7 @@ def split_feed(stream: bytes, dialect: Any, cuts: list[int], **options: int) -> 
     decoder = rock.Decoder(dialect, **options)
     frames: list[rock.Frame] = []
     places = [0, *sorted(cuts), len(stream)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         try:
             frames += decoder.feed(stream[start:end])
         except rock.ProtocolError as error:
@@ -344,7 +345,9 @@ def test_one_feed_at_a_time() -> None:
 
 # ---- agreement with the oracle
 
-V32 = st.one_of(st.integers(0, 300), st.integers(0, 2**32 - 1), st.sampled_from([127, 128, 2**28 - 1, 2**28, 2**32 - 1]))
+V32 = st.one_of(
+    st.integers(0, 300), st.integers(0, 2**32 - 1), st.sampled_from([127, 128, 2**28 - 1, 2**28, 2**32 - 1])
+)
 TEXT = st.text(max_size=40)
 BODY = st.one_of(st.binary(max_size=300), st.builds(lambda b, n: b * n, st.binary(max_size=8), st.integers(0, 1500)))
 FRAME: st.SearchStrategy[rock.Frame] = st.one_of(
