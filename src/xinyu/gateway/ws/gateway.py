@@ -1,0 +1,432 @@
+"""The WebSocket gateway: who is at the other end, what he may say, and whom his events go to.
+
+The engine owns sockets, frames, deadlines and the sets of connections; this file holds no object for a connection. What
+it must know of one stands in the engine: the user, the codec, and the session number, whose two lowest bits repeat the
+codec because a closed connection is asked for it no more.
+
+Logging in. A user is routed (`Presence.Connect`) before his connection opens: at the upgrade, where the token or ticket
+comes with it, so that `accept`, `bind` and the first event happen in one step of the loop and nothing that is pushed
+after the route exists can miss the connection; or at `session.open`. The route is given back by `on_close` if `bind`
+succeeded, else by whoever made it: never by both, never by neither. Calls start in the order in which they are made, so
+a Disconnect cannot overtake its Connect.
+
+An event. `on_message` decodes the envelope and starts one task for the room's handler; tasks start in order of arrival,
+and one connection's are bounded by the engine's credit, which each gives back once, at its end. A refusal is an
+`event_error`; the connection is kept.
+
+Deliver: a push names users; each gets the frame of its codec, encoded once.
+
+Stopping: no new connections, new events are refused with `shutting_down`, running ones end and are answered, then every
+connection is closed with 1012, spread over time, and the delay after which to come back stands in the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import socket
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from xinyu._fast import engine as fast
+from xinyu.base.clock import Clock
+from xinyu.base.config import WebSocketSettings
+from xinyu.base.errors import (
+    BINARY_FRAME,
+    DEADLINE,
+    FORBIDDEN,
+    INTERNAL,
+    INVALID,
+    SHUTTING_DOWN,
+    UNAUTHENTICATED,
+    UNKNOWN_EVENT,
+    XinYuError,
+)
+from xinyu.base.token import AccessToken, AccessTokens
+from xinyu.base.trace import incoming_trace_id, trace_id
+from xinyu.gateway.credentials import Tickets
+from xinyu.gateway.origins import AllowedOrigins
+from xinyu.gateway.rate_limit import RateLimit
+from xinyu.gateway.ws import envelope as envelopes
+from xinyu.gateway.ws import upgrade as upgrades
+from xinyu.gateway.ws.envelope import CODEC_JSON, CODEC_LEGACY, Envelope
+from xinyu.gateway.ws.event import ClientEvent, EventCall
+from xinyu.gateway.ws.upgrade import Upgrade
+from xinyu.wire.v1 import gateway_pb2, options_pb2, presence_pb2
+from xinyu.wire.v1.presence_rpc import PresenceStub
+
+log = structlog.get_logger(__name__)
+
+RESTARTING: Final = 1012
+NOT_AUTHENTICATED: Final = 4401
+TOO_MANY_CONNECTIONS: Final = 4429
+# Of one login, inside the engine's own deadline for an upgrade: a loop that is busy with thousands of them needs more
+# than the 300 ms of the schema.
+PRESENCE_TIMEOUT_S: Final = 5.0
+DISCONNECT_PAUSES_S: Final = (0.1, 0.5, 2.0)
+RECONNECT_DELAY_MS: Final = 1000
+CLOSE_WITHIN_S: Final = 2.0
+MIN_CLOSE_RATE_PER_S: Final = 1000
+_CODEC_BITS: Final = 2
+
+
+class SessionOpen(msgspec.Struct, frozen=True):
+    """The first event where neither header nor ticket came with the upgrade."""
+
+    token: str
+    device_id: str = ""
+    platform: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Handler:
+    event: ClientEvent
+    decode: Callable[[msgspec.Raw], Any]
+
+
+class WebSocketGateway:
+    """One instance: own engine, own routes. Also the servicer of `xinyu.wire.v1.gateway_rpc`. `instance` and
+    `incarnation` name it in routes; `epoch` is the database's."""
+
+    def __init__(
+        self,
+        settings: WebSocketSettings,
+        tokens: AccessTokens,
+        tickets: Tickets,
+        origins: AllowedOrigins,
+        presence: PresenceStub,
+        events: Iterable[ClientEvent],
+        *,
+        send_limit: RateLimit,
+        clock: Clock,
+        epoch: str,
+        instance: str,
+        incarnation: str,
+    ) -> None:
+        self._settings = settings
+        self._tokens = tokens
+        self._tickets = tickets
+        self._origins = origins
+        self._presence = presence
+        self._send_limit = send_limit
+        self._clock = clock
+        self._epoch = epoch
+        self.instance = instance
+        self._incarnation = incarnation
+        self._handlers: dict[str, _Handler] = {}
+        for event in events:
+            if event.name in self._handlers or event.name in _OWN_EVENTS:
+                raise ValueError(f"two events are called {event.name}")
+            self._handlers[event.name] = _Handler(event, msgspec.json.Decoder(event.payload_type).decode)
+        self._decode_open = msgspec.json.Decoder(SessionOpen).decode
+        self._opening: set[int] = set()  # connections whose session.open is being looked at
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+        sync_required = fast.encode_frame(envelopes.event("sync.required", {"reason": "behind"}))
+        self.engine = fast.Engine(
+            on_upgrade=self._on_upgrade,
+            on_message=self._on_message,
+            on_close=self._on_close,
+            on_error=self._on_error,
+            headers=upgrades.HEADERS,
+            max_message_bytes=settings.max_message_bytes,
+            max_fragments=settings.max_fragments,
+            credit=settings.in_flight_per_connection,
+            backlog_bytes=settings.backlog_bytes,
+            sync_required_frames={CODEC_JSON: sync_required},
+            handshake_s=settings.handshake_timeout_s,
+            login_s=settings.login_timeout_s,
+            slow_consumer_s=settings.slow_consumer_timeout_s,
+            heartbeat_s=settings.heartbeat_s,
+            read_timeout_s=settings.read_timeout_s,
+        )
+
+    # ---------------------------------------------------------------- life
+
+    def start(self, listening: socket.socket) -> None:
+        """Begins to accept from a bound socket, which it owns from now on."""
+        self.engine.listen(listening)
+        asyncio.get_running_loop().add_reader(self.engine.fileno(), self.engine.poll)
+
+    async def stop(self, timeout_s: float = 5.0) -> None:
+        """Ends within `timeout_s`; what is left then is cut."""
+        if self.engine.fileno() < 0:
+            return
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + timeout_s
+        self._is_stopping = True
+        self.engine.pause_accept()
+        await self._wait_for_tasks(timeout_s / 2)
+        connections = self.engine.stats()["connections"]
+        self.engine.close_all(
+            RESTARTING,
+            f"reconnect after {RECONNECT_DELAY_MS} ms",
+            rate_per_s=max(MIN_CLOSE_RATE_PER_S, int(connections / CLOSE_WITHIN_S)),
+        )
+        while self.engine.stats()["connections"] and loop.time() < deadline_s - 0.5:  # noqa: ASYNC110 - no event for it
+            await asyncio.sleep(0.01)
+        await self._wait_for_tasks(max(0.0, deadline_s - loop.time()))
+        loop.remove_reader(self.engine.fileno())
+        self.engine.shutdown()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _wait_for_tasks(self, timeout_s: float) -> None:
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_error(self, error: BaseException) -> None:
+        log.error("websocket_callback_failed", exc_info=error)
+
+    # ---------------------------------------------------------------- logging in
+
+    def _on_upgrade(self, id: int, path: str, query: str, headers: dict[str, str], _peer: str) -> None:
+        try:
+            if self._is_stopping:
+                raise XinYuError(SHUTTING_DOWN)
+            upgrade = upgrades.read(path, query, headers, self._origins)
+            if upgrade.ticket and not upgrade.token:
+                self._own(self._admit(id, upgrade, None))
+            elif upgrade.token or upgrade.codec == CODEC_LEGACY:
+                self._own(self._admit(id, upgrade, self._tokens.verify(upgrade.token)))
+            else:
+                self.engine.accept(id, upgrade.subprotocol, codec=upgrade.codec, login_deadline=True)
+        except XinYuError as error:
+            self._refuse(id, error)
+
+    def _refuse(self, id: int, error: XinYuError) -> None:
+        body = msgspec.json.encode({"code": error.status, "message": error.message, "data": None})
+        self.engine.refuse(id, error.status, body, (("X-XinYu-Reason", error.reason),))
+
+    async def _admit(self, id: int, upgrade: Upgrade, access: AccessToken | None) -> None:
+        """Routes the user, then opens the connection. `access` is None where a ticket must be spent."""
+        engine = self.engine
+        user_id = 0
+        try:
+            if access is None:
+                access = await self._tickets.spend(upgrade.ticket)
+            is_full = engine.user_connection_count(access.user_id) >= self._settings.connections_per_user
+            if not is_full:
+                await self._connect(access.user_id, upgrade.codec)
+                user_id = access.user_id
+                is_full = engine.user_connection_count(user_id) >= self._settings.connections_per_user
+            if engine.accept(id, upgrade.subprotocol, codec=upgrade.codec, login_deadline=True):
+                if is_full:
+                    engine.close(id, TOO_MANY_CONNECTIONS, "too many connections")
+                else:
+                    session = self._bind(id, upgrade.codec, access)
+                    if session:
+                        user_id = 0  # from here on the route is on_close's
+                        self._send_first(
+                            id, upgrade.codec, session, access.user_id, upgrade.device_id, upgrade.platform
+                        )
+        except XinYuError as error:
+            self._refuse(id, error)
+        except Exception:
+            log.exception("websocket_upgrade_failed")
+            self._refuse(id, XinYuError(INTERNAL))
+        finally:
+            if user_id:
+                self._own(self._disconnect(user_id, upgrade.codec))
+
+    async def _open(self, id: int, codec: int, request: Envelope) -> None:
+        """`session.open`: a login after the upgrade, or a new token for the same user."""
+        engine = self.engine
+        routed_user_id = 0
+        try:
+            opened = self._decode_payload(self._decode_open, request.payload)
+            device, platform = upgrades.device_id(opened.device_id), upgrades.platform(opened.platform)
+            access = self._tokens.verify(opened.token)
+            user_id = engine.user_of(id)
+            if user_id and user_id != access.user_id:
+                raise XinYuError(FORBIDDEN, "This connection belongs to another user.")
+            if not user_id:
+                is_full = engine.user_connection_count(access.user_id) >= self._settings.connections_per_user
+                if not is_full:
+                    await self._connect(access.user_id, codec)
+                    routed_user_id = access.user_id
+                    is_full = engine.user_connection_count(access.user_id) >= self._settings.connections_per_user
+                if is_full:
+                    engine.close(id, TOO_MANY_CONNECTIONS, "too many connections")
+                    return
+            session = self._bind(id, codec, access)
+            if session:
+                routed_user_id = 0
+                self._send_first(id, codec, session, access.user_id, device, platform)
+        except XinYuError as error:
+            engine.send(id, envelopes.event_error(codec, error, request.ackid))
+        except Exception:
+            log.exception("session_open_failed")
+            engine.send(id, envelopes.event_error(codec, XinYuError(INTERNAL), request.ackid))
+        finally:
+            self._opening.discard(id)
+            engine.release(id)
+            if routed_user_id:
+                self._own(self._disconnect(routed_user_id, codec))
+
+    def _bind(self, id: int, codec: int, access: AccessToken) -> int:
+        """The new session's number, or 0 where the connection has gone."""
+        session = self.engine.session_of(id) or (random.getrandbits(48) << _CODEC_BITS | codec) or 1 << _CODEC_BITS
+        return session if self.engine.bind(id, access.user_id, session, access.expires_at_ms) else 0
+
+    def _send_first(self, id: int, codec: int, session: int, user_id: int, device_id: str, platform: str) -> None:
+        now_ms = self._clock.now_ms()
+        if codec == CODEC_LEGACY:
+            first = envelopes.event("connect", {"uid": user_id, "platform": platform, "ts": now_ms})
+        else:
+            ready = {
+                "session_id": f"{session:x}",
+                "uid": user_id,
+                "device_id": device_id or secrets.token_hex(12),
+                "epoch": self._epoch,
+                "heartbeat_ms": int(self._settings.heartbeat_s * 1000),
+                "server_time_ms": now_ms,
+                "max_message_bytes": self._settings.max_message_bytes,
+            }
+            first = envelopes.event("session.ready", ready)
+        self.engine.send(id, first)
+
+    # ---------------------------------------------------------------- routes
+
+    def _route(self, user_id: int, codec: int) -> presence_pb2.RouteRequest:
+        return presence_pb2.RouteRequest(
+            user_id=user_id,
+            gateway=self.instance,
+            incarnation=self._incarnation,
+            codec=codec,  # type: ignore[arg-type]
+        )
+
+    async def _connect(self, user_id: int, codec: int) -> None:
+        try:
+            await self._presence.connect(self._route(user_id, codec), timeout_s=PRESENCE_TIMEOUT_S)
+        except XinYuError as error:
+            if error.code is DEADLINE:  # it may still happen: take it back
+                self._own(self._disconnect(user_id, codec))
+            raise
+
+    async def _disconnect(self, user_id: int, codec: int) -> None:
+        """Gives one route back. What was refused before it began is tried again; what ran into its deadline may have
+        happened, and twice would take another device's route."""
+        for pause_s in (*DISCONNECT_PAUSES_S, None):
+            try:
+                await self._presence.disconnect(self._route(user_id, codec), timeout_s=PRESENCE_TIMEOUT_S)
+            except XinYuError as error:
+                if error.code is not DEADLINE and pause_s is not None and not self._is_stopping:
+                    await asyncio.sleep(pause_s)
+                    continue
+                log.warning("route_not_given_back", user_id=user_id, reason=error.reason)
+            return
+
+    def _on_close(self, id: int, user_id: int, session_id: int, _code: int, _clean: bool) -> None:
+        self._opening.discard(id)
+        if user_id:
+            self._own(self._disconnect(user_id, session_id & ((1 << _CODEC_BITS) - 1)))
+
+    # ---------------------------------------------------------------- events of clients
+
+    def _on_message(self, id: int, data: str | bytes, is_text: bool) -> None:
+        engine = self.engine
+        codec = engine.codec_of(id) or CODEC_LEGACY
+        ackid = ""
+        try:
+            if not is_text:
+                raise XinYuError(BINARY_FRAME)
+            request = envelopes.decode(data)
+            ackid = request.ackid
+            name = request.event
+            user_id = engine.user_of(id)
+            if name == "session.open" and codec != CODEC_LEGACY:
+                if id in self._opening:
+                    raise XinYuError(INVALID, "A login of this connection is under way.")
+                self._opening.add(id)
+                self._own(self._open(id, codec, request))
+                return
+            if not user_id:
+                raise XinYuError(UNAUTHENTICATED)
+            handler = self._handlers.get(name)
+            if handler is None or (codec == CODEC_LEGACY and not handler.event.legacy):
+                self._answer_own(id, codec, name, request)
+            else:
+                if self._is_stopping:
+                    raise XinYuError(SHUTTING_DOWN)
+                if handler.event.limit:
+                    self._send_limit.take(user_id)
+                payload = self._decode_payload(handler.decode, request.payload)
+                task = asyncio.get_running_loop().create_task(
+                    self._handle(id, user_id, codec, handler, payload, request)
+                )
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                return
+        except XinYuError as error:
+            engine.send(id, envelopes.event_error(codec, error, ackid))
+        except Exception:
+            log.exception("websocket_event_failed")
+            engine.send(id, envelopes.event_error(codec, XinYuError(INTERNAL), ackid))
+        engine.release(id)
+
+    @staticmethod
+    def _decode_payload(decode: Callable[[msgspec.Raw], Any], payload: msgspec.Raw) -> Any:
+        try:
+            return decode(payload)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            raise XinYuError(INVALID) from None
+
+    async def _handle(
+        self, id: int, user_id: int, codec: int, handler: _Handler, payload: Any, request: Envelope
+    ) -> None:
+        engine = self.engine
+        trace_id.set(incoming_trace_id("", request.trace_id))
+        try:
+            result = await handler.event.handler(EventCall(user_id, codec), payload)
+            if request.ackid and codec != CODEC_LEGACY:
+                engine.send(id, envelopes.ack(request.ackid, result))
+        except XinYuError as error:
+            engine.send(id, envelopes.event_error(codec, error, request.ackid))
+        except Exception:
+            log.exception("event_failed", event_name=handler.event.name)
+            engine.send(id, envelopes.event_error(codec, XinYuError(INTERNAL), request.ackid))
+        finally:
+            engine.release(id)
+
+    def _answer_own(self, id: int, codec: int, name: str, request: Envelope) -> None:
+        """The events that ask nothing of a room."""
+        answered = bool(request.ackid) and codec != CODEC_LEGACY
+        if name in ("ack", "pong"):
+            return
+        if name == "heartbeat" and codec != CODEC_LEGACY:
+            payload: Any = {"server_time_ms": self._clock.now_ms()}
+            answer = envelopes.ack(request.ackid, payload)
+        elif name == "ping":
+            payload = {"ts": self._clock.now_ms()}
+            answer = envelopes.ack(request.ackid, payload) if answered else envelopes.event("pong", payload)
+        elif name == "echo":
+            payload = request.payload
+            answer = envelopes.ack(request.ackid, payload) if answered else envelopes.event("echo", payload)
+        else:
+            raise XinYuError(UNKNOWN_EVENT)
+        self.engine.send(id, answer)
+
+    # ---------------------------------------------------------------- events for clients
+
+    async def deliver(self, request: gateway_pb2.DeliverRequest, context: Any) -> options_pb2.Empty:
+        """Servicer of Gateway.Deliver: hands each push to the connections of its users, in order."""
+        fan_out, encode = self.engine.fan_out_users, fast.encode_frame
+        for delivery in request.deliveries:
+            frames = {event.codec: encode(event.payload) for event in delivery.events}
+            fan_out(delivery.user_ids, frames, ephemeral=delivery.ephemeral)
+        return options_pb2.Empty()
+
+
+_OWN_EVENTS: Final = frozenset(("session.open", "heartbeat", "ping", "pong", "ack", "echo"))

@@ -1,0 +1,83 @@
+"""What a client asks for at the upgrade: which dialect, by which proof, from which page. No I/O, no state.
+
+`/wss/*` is the reference client's address and speaks its dialect, unless a `xinyu.v1.*` subprotocol is offered; `/ws`
+is ours and needs the subprotocol (contract: ws-events). Of several offered, the JSON one is chosen: it is the one
+that is spoken. Queries hold tokens, so nothing here may be logged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from xinyu.base.errors import INVALID, NOT_FOUND, ORIGIN_REFUSED, XinYuError
+from xinyu.gateway.credentials import bearer_token
+from xinyu.gateway.origins import AllowedOrigins
+from xinyu.gateway.ws.envelope import CODEC_JSON, CODEC_LEGACY
+
+SUBPROTOCOL_PREFIX: Final = "xinyu.v1."
+SUBPROTOCOL_JSON: Final = "xinyu.v1.json"
+# The names that the engine hands over with a request.
+HEADERS: Final = ("authorization", "origin", "sec-websocket-protocol")
+MAX_QUERY_FIELDS: Final = 16
+MAX_DEVICE_ID_CHARACTERS: Final = 64
+
+_DEVICE_ID: Final = re.compile(r"[0-9A-Za-z._:-]{0,64}")
+_PLATFORMS: Final = frozenset(("web", "pc", "app"))
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """One request. `token` or `ticket` may be ""; in our dialect both may: then `session.open` must follow."""
+
+    codec: int
+    subprotocol: str | None
+    token: str
+    ticket: str
+    device_id: str
+    platform: str
+
+
+def read(path: str, query: str, headers: Mapping[str, str], origins: AllowedOrigins) -> Upgrade:
+    """Raises NOT_FOUND, ORIGIN_REFUSED or INVALID."""
+    if path != "/ws" and not path.startswith("/wss/"):
+        raise XinYuError(NOT_FOUND)
+    # Only browsers send Origin, and they always do: a page from elsewhere must not use its visitor's login.
+    if "origin" in headers and not origins.allows(headers["origin"]):
+        raise XinYuError(ORIGIN_REFUSED)
+    offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
+    ours = any(name.startswith(SUBPROTOCOL_PREFIX) for name in offered)
+    if (ours or path == "/ws") and SUBPROTOCOL_JSON not in offered:
+        raise XinYuError(INVALID, f"The subprotocol that is spoken here is {SUBPROTOCOL_JSON}.")
+    try:
+        fields = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS, errors="strict"))
+    except ValueError:
+        raise XinYuError(INVALID) from None
+    token = bearer_token(headers.get("authorization", ""))
+    if not ours:
+        token = fields.get("token", "") or token
+    return Upgrade(
+        codec=CODEC_JSON if ours else CODEC_LEGACY,
+        subprotocol=SUBPROTOCOL_JSON if ours else None,
+        token=token,
+        ticket=fields.get("ticket", "") if ours else "",
+        device_id=device_id(fields.get("device_id", "")),
+        platform=platform(fields.get("platform", "")),
+    )
+
+
+def device_id(value: str) -> str:
+    """`value` where it may be one. "" stands for a device without a name."""
+    if not _DEVICE_ID.fullmatch(value):
+        raise XinYuError(INVALID, f"{INVALID.message.rstrip('.')}: device_id.")
+    return value
+
+
+def platform(value: str) -> str:
+    """Missing or empty means web."""
+    if value and value not in _PLATFORMS:
+        raise XinYuError(INVALID, f"{INVALID.message.rstrip('.')}: platform.")
+    return value or "web"
