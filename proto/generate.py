@@ -9,6 +9,7 @@ rpc.py must offer. Command numbers are options in the .proto; a number that is u
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
@@ -147,6 +148,8 @@ def generate(into: Path) -> None:
     for old in package.glob("*_rpc.py"):
         old.unlink()
     descriptor_set = package / "descriptor_set.binpb"
+    # protoc looks for mypy-protobuf's plugin on PATH, and an interpreter called by its path has its scripts elsewhere.
+    os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     status = protoc.main([
         "protoc", f"-I{PROTO_ROOT}", f"-I{well_known}", f"--python_out={into}", f"--mypy_out={into}",
         f"--descriptor_set_out={descriptor_set}", *protos,

@@ -1,0 +1,1 @@
+"""The presence room: which gateway holds whom."""

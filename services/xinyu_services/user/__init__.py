@@ -1,0 +1,1 @@
+"""The user room: accounts, profiles, settings, codes."""

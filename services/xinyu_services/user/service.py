@@ -1,0 +1,339 @@
+"""Use cases of the user room.
+
+Coming in. `authenticate` answers one error for an unknown mobile and a wrong password, after the same work: the same
+decryption, a hash of the same cost, one row in the login log. That an account is disabled is told only to who knows its
+password. Tries are bounded by account and by address (`limits`).
+
+`register` is safe to repeat: a client that lost the answer asks again, and gets a token when the account is younger
+than a minute and the password is the same. Later the mobile is simply taken.
+
+What a device shows of its user is one row of the sync room "user": each change takes the user's next version and goes
+to all his devices.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import structlog
+from sqlalchemy import Connection
+
+from xinyu.base.clock import Clock
+from xinyu.base.config import AccountSettings
+from xinyu.base.errors import (
+    DISABLED,
+    INVALID,
+    MOBILE_TAKEN,
+    UNKNOWN_USER,
+    WRONG_CODE,
+    WRONG_PASSWORD,
+    XinYuError,
+)
+from xinyu.base.token import AccessTokens
+from xinyu.delivery.dispatcher import Dispatcher
+from xinyu.delivery.outbox import Event
+from xinyu.storage.database import Database
+from xinyu.storage.transact import query, transact
+from xinyu_services.user.codes import CodeSender
+from xinyu_services.user.events import ROW, SEEN
+from xinyu_services.user.limits import (
+    CODES_OF_ADDRESS,
+    CODES_TO_MOBILE,
+    TRIES_OF_ADDRESS,
+    TRIES_OF_MOBILE,
+    Limits,
+)
+from xinyu_services.user.model import (
+    CODE_CHANNELS,
+    CODE_TTL_S,
+    MOBILE,
+    MOTTO_CHARACTERS,
+    SEEN_BY_FRIENDS,
+    Account,
+    Profile,
+    avatar_problem,
+    birthday_problem,
+    nickname_problem,
+)
+from xinyu_services.user.passwords import Passwords
+from xinyu_services.user.store import UserStore
+
+log = structlog.get_logger(__name__)
+
+REPEAT_WITHIN_MS: Final = 60_000
+MAX_NAMES: Final = 2_000
+
+
+class Ids(Protocol):
+    """A series of numbers (`xinyu.storage.id_blocks`)."""
+
+    async def take(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who stands at the door, for limits and the login log. `secure`: a plain password may be taken."""
+
+    address: str
+    user_agent: str
+    platform: str
+    secure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A token of one user."""
+
+    user_id: int
+    access_token: str
+    expires_in_s: int
+
+
+class UserService:
+    """`media_prefix`: how addresses of our media service begin; "" = avatars cannot be set yet."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: UserStore,
+        user_ids: Ids,
+        passwords: Passwords,
+        tokens: AccessTokens,
+        limits: Limits,
+        code_sender: CodeSender,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        settings: AccountSettings,
+        media_prefix: str = "",
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._user_ids = user_ids
+        self._passwords = passwords
+        self._tokens = tokens
+        self._limits = limits
+        self._code_sender = code_sender
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._settings = settings
+        self._media_prefix = media_prefix
+
+    # ---------------------------------------------------------------- coming in
+
+    async def register(
+        self,
+        *,
+        mobile: str,
+        nickname: str,
+        password: str,
+        sms_code: str,
+        visitor: Visitor,
+        check_deadline: Callable[[], None],
+    ) -> Login:
+        """A new account and its first token. Raises INVALID, MOBILE_TAKEN, WRONG_CODE, TOO_MANY."""
+        if not MOBILE.fullmatch(mobile):
+            raise XinYuError(INVALID, "A mobile number is 1 and ten digits.")
+        if problem := nickname_problem(nickname):
+            raise XinYuError(INVALID, problem)
+        await self._count_try(mobile, visitor)
+        taken = await query(self._database, lambda connection: self._store.account_of_mobile(connection, mobile))
+        if taken is not None:
+            return await self._repeat(taken, password, visitor)
+        password_hash = await self._passwords.hash(password, secure=visitor.secure)
+        user_id = await self._user_ids.take()
+        now_ms = self._clock.now_ms()
+        account = Account(user_id, 0, mobile, password_hash, nickname, created_at_ms=now_ms)
+        check_deadline()
+
+        def work(connection: Connection) -> Account | str:
+            other = self._store.account_of_mobile(connection, mobile, lock=True)
+            if other is not None:
+                return other
+            if self._settings.verify_mobile and not self._store.spend_code(
+                connection, mobile, "register", sms_code, now_ms
+            ):
+                return WRONG_CODE.reason  # returned, not raised: the wrong try must be committed
+            self._store.insert(connection, account)
+            self._log(connection, user_id, mobile, visitor, "")
+            return ""
+
+        outcome = await transact(self._database, work)
+        if isinstance(outcome, Account):
+            return await self._repeat(outcome, password, visitor)
+        if outcome:
+            raise XinYuError(WRONG_CODE)
+        return await self._admit(account, visitor)
+
+    async def _repeat(self, taken: Account, password: str, visitor: Visitor) -> Login:
+        if self._clock.now_ms() - taken.created_at_ms > REPEAT_WITHIN_MS:
+            raise XinYuError(MOBILE_TAKEN)
+        verdict = await self._passwords.verify(password, taken.password_hash, secure=visitor.secure)
+        if not verdict.right or taken.is_disabled:
+            raise XinYuError(MOBILE_TAKEN)
+        return await self._admit(taken, visitor)
+
+    async def authenticate(
+        self, *, mobile: str, password: str, visitor: Visitor, check_deadline: Callable[[], None]
+    ) -> Login:
+        """A token. Raises WRONG_PASSWORD, DISABLED, TOO_MANY."""
+        await self._count_try(mobile, visitor)
+        account = await query(self._database, lambda connection: self._store.account_of_mobile(connection, mobile))
+        verdict = await self._passwords.verify(
+            password, None if account is None else account.password_hash, secure=visitor.secure
+        )
+        if account is None or not verdict.right:
+            refusal = XinYuError(WRONG_PASSWORD)
+        elif account.is_disabled:
+            refusal = XinYuError(DISABLED)
+        else:
+            refusal = None
+        check_deadline()
+
+        def work(connection: Connection) -> None:
+            if account is not None and verdict.new_hash:
+                self._store.replace_password(connection, account.user_id, account.password_hash, verdict.new_hash)
+            user_id = None if account is None else account.user_id
+            self._log(connection, user_id, mobile, visitor, "" if refusal is None else refusal.reason)
+
+        await transact(self._database, work)
+        if account is None or refusal is not None:
+            raise refusal or XinYuError(WRONG_PASSWORD)
+        return await self._admit(account, visitor)
+
+    async def _count_try(self, mobile: str, visitor: Visitor) -> None:
+        await self._limits.count(TRIES_OF_ADDRESS, f"{visitor.address}:{mobile}")
+        await self._limits.count(TRIES_OF_MOBILE, mobile)
+
+    async def _admit(self, account: Account, visitor: Visitor) -> Login:
+        await self._limits.forgive(TRIES_OF_ADDRESS, f"{visitor.address}:{account.mobile}")
+        await self._limits.forgive(TRIES_OF_MOBILE, account.mobile)
+        token = self._tokens.mint(account.user_id, visitor.platform)
+        return Login(account.user_id, token, self._tokens.ttl_s)
+
+    def _log(self, connection: Connection, user_id: int | None, mobile: str, visitor: Visitor, reason: str) -> None:
+        self._store.log_login(
+            connection,
+            user_id=user_id,
+            mobile=mobile,
+            platform=visitor.platform,
+            address=visitor.address,
+            user_agent=visitor.user_agent,
+            reason=reason,
+            now_ms=self._clock.now_ms(),
+        )
+
+    # ---------------------------------------------------------------- codes
+
+    async def send_code(self, *, mobile: str, channel: str, address: str) -> str:
+        """Makes and sends a code of six digits. Answers it where no code is needed anyway (`accounts.verify_mobile`
+        off), else "". Whether the mobile has an account makes no difference that can be seen. Raises INVALID,
+        TOO_MANY."""
+        if channel not in CODE_CHANNELS:
+            raise XinYuError(INVALID, "There is no such kind of code.")
+        if not MOBILE.fullmatch(mobile):
+            raise XinYuError(INVALID, "A mobile number is 1 and ten digits.")
+        await self._limits.count(CODES_OF_ADDRESS, address)
+        await self._limits.count(CODES_TO_MOBILE, mobile)
+        code = f"{secrets.randbelow(10**6):06d}"
+        now_ms = self._clock.now_ms()
+        expires_at_ms = now_ms + CODE_TTL_S * 1000
+        await transact(
+            self._database,
+            lambda connection: self._store.put_code(connection, mobile, channel, code, expires_at_ms, now_ms),
+        )
+        await self._code_sender.send(mobile, channel, code)
+        return "" if self._settings.verify_mobile else code
+
+    # ---------------------------------------------------------------- profile and settings
+
+    async def account(self, user_id: int) -> Account:
+        """Raises UNKNOWN_USER."""
+        account = await query(self._database, lambda connection: self._store.account(connection, user_id))
+        if account is None:
+            raise XinYuError(UNKNOWN_USER)
+        return account
+
+    async def find_by_mobile(self, mobile: str) -> Account:
+        """Raises UNKNOWN_USER."""
+        account = await query(self._database, lambda connection: self._store.account_of_mobile(connection, mobile))
+        if account is None:
+            raise XinYuError(UNKNOWN_USER)
+        return account
+
+    async def profiles(self, user_ids: Sequence[int]) -> list[Profile]:
+        """What others may see of each, unknown ids left out. Raises INVALID past 2,000 ids."""
+        if len(user_ids) > MAX_NAMES:
+            raise XinYuError(INVALID, f"More than {MAX_NAMES} users at once.")
+        return await query(self._database, lambda connection: self._store.profiles(connection, user_ids))
+
+    async def update_profile(self, user_id: int, values: dict[str, Any]) -> None:
+        """Changes the fields that are named; an empty nickname keeps the old one. Raises INVALID."""
+        values = dict(values)
+        if values.get("nickname") == "":
+            del values["nickname"]
+        problem = (
+            ("nickname" in values and nickname_problem(values["nickname"]))
+            or ("birthday" in values and birthday_problem(values["birthday"]))
+            or ("gender" in values and values["gender"] not in (0, 1, 2) and "gender is 0, 1 or 2.")
+            or (
+                "motto" in values
+                and len(values["motto"]) > MOTTO_CHARACTERS
+                and f"The motto has more than {MOTTO_CHARACTERS} characters."
+            )
+        )
+        if problem:
+            raise XinYuError(INVALID, problem)
+
+        def check(account: Account) -> None:
+            # What stands there already stays allowed, wherever it came from.
+            avatar = values.get("avatar", account.avatar)
+            if avatar != account.avatar and (problem := avatar_problem(avatar, self._media_prefix)):
+                raise XinYuError(INVALID, problem)
+
+        await self._change(user_id, values, check)
+
+    async def save_settings(self, user_id: int, values: dict[str, Any]) -> None:
+        """Changes the settings that are named. Raises INVALID."""
+        if values.get("theme_mode", "auto") not in ("light", "dark", "auto"):
+            raise XinYuError(INVALID, "theme_mode is light, dark or auto.")
+        for switch in ("notify_cue_tone", "keyboard_event_notify"):
+            if values.get(switch, "Y") not in ("Y", "N"):
+                raise XinYuError(INVALID, f"{switch} is Y or N.")
+        for text, longest in (("theme_bag_img", 255), ("theme_color", 32)):
+            if len(values.get(text, "")) > longest:
+                raise XinYuError(INVALID, f"{text} has more than {longest} characters.")
+        await self._change(user_id, values, lambda _account: None)
+
+    async def _change(self, user_id: int, values: dict[str, Any], check: Callable[[Account], None]) -> None:
+        """What changes nothing takes no number."""
+        batch = self._dispatcher.outbox.open()
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection) -> None:
+            account = self._store.account(connection, user_id, lock=True)
+            if account is None:
+                raise XinYuError(UNKNOWN_USER)
+            check(account)
+            changed = {name: value for name, value in values.items() if getattr(account, name) != value}
+            events = []
+            if changed:
+                version = self._store.change(connection, user_id, changed, now_ms)
+                events.append(Event(ROW, (user_id, version)))
+                if changed.keys() & SEEN_BY_FRIENDS:
+                    events.append(Event(SEEN, (user_id,)))
+            batch.write(connection, events)
+
+        await transact(self._database, work)
+        self._dispatcher.committed(batch)
+
+    async def row_since(self, user_id: int, version: int) -> tuple[int, int, Account | None]:
+        """(version, floor, the user's row if it is newer than `version`), of one moment."""
+
+        def work(connection: Connection) -> tuple[int, int, Account | None]:
+            current, floor = self._store.versions.load(connection, user_id)
+            return current, floor, self._store.account(connection, user_id) if current > version else None
+
+        return await query(self._database, work)
