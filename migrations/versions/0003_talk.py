@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("draft", sa.String(1000), nullable=False, server_default=""),
         sa.Column("remark", sa.String(64), nullable=False, server_default=""),
         sa.Column("created_at_ms", big, nullable=False),
+        sa.Column("changed_at_ms", big, nullable=False),
         sa.Index("talk_session_version", "user_id", "version"),
         if_not_exists=True,
         sqlite_with_rowid=False,

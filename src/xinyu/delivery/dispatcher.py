@@ -34,6 +34,8 @@ from xinyu.wire.v1.gateway_rpc import GatewayStub
 
 log = structlog.get_logger(__name__)
 
+LEGACY: Final = 1 << 0
+V1_JSON: Final = 1 << 1
 MAX_WAITING: Final = 10_000
 MAX_BATCHES_A_TURN: Final = 64
 SWEEP_AFTER_S: Final = 1.0
@@ -44,11 +46,12 @@ COMMAND_LONGEST_PAUSE_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """What some users are to hear. `encode(codec)` gives the envelope in a codec (0 legacy, 1 xinyu.v1.json), or None
-    where that dialect is not told; it is called once a codec."""
+    """What some users are to hear. `encode(codec)` gives the envelope in a codec (0 legacy, 1 xinyu.v1.json); it is
+    called once a codec, and only for those in `codecs` (bit mask of 1 << codec): the other dialects are not told."""
 
     user_ids: Sequence[int]
-    encode: Callable[[int], bytes | None]
+    encode: Callable[[int], bytes]
+    codecs: int = LEGACY | V1_JSON
     ephemeral: bool = False
 
 
@@ -275,24 +278,21 @@ def _requests(pushes: Sequence[Push], located: Located) -> dict[str, gateway_pb2
     """One request a gateway: each push with the users it has there, encoded in the codecs that they speak."""
     requests = {gateway: gateway_pb2.DeliverRequest() for gateway in located}
     for push in pushes:
-        encoded: dict[int, bytes | None] = {}
+        encoded: dict[int, bytes] = {}
         for gateway, here in located.items():
-            users = [user_id for user_id in push.user_ids if user_id in here]
+            users = []
+            spoken = 0
+            for user_id in push.user_ids:
+                codecs = here.get(user_id, 0) & push.codecs
+                if codecs:
+                    users.append(user_id)
+                    spoken |= codecs
             if not users:
                 continue
-            codecs = 0
-            for user_id in users:
-                codecs |= here[user_id]
-            events = []
-            codec = 0
-            while codecs >> codec:
-                if codecs >> codec & 1:
+            delivery = requests[gateway].deliveries.add(user_ids=users, ephemeral=push.ephemeral)
+            for codec in range(spoken.bit_length()):
+                if spoken >> codec & 1:
                     if codec not in encoded:
                         encoded[codec] = push.encode(codec)
-                    payload = encoded[codec]
-                    if payload is not None:
-                        events.append(gateway_pb2.EncodedEvent(codec=codec, payload=payload))  # type: ignore[arg-type]
-                codec += 1
-            if events:
-                requests[gateway].deliveries.add(user_ids=users, events=events, ephemeral=push.ephemeral)
+                    delivery.events.add(codec=codec, payload=encoded[codec])  # type: ignore[arg-type]
     return {gateway: request for gateway, request in requests.items() if request.deliveries}

@@ -39,10 +39,12 @@ UNREMEMBERED_AFTER_MS: Final = 5_000
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened: its kind and the few values from which it can be told again. Values are JSON scalars or
-    lists of such."""
+    lists of such. `fresh` is what the transaction knew, in memory only, so that telling it needs no reading; an event
+    that was found in the table has none."""
 
     kind: str
     values: tuple[Any, ...]
+    fresh: Any = None
 
 
 class Batch:

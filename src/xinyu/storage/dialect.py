@@ -39,10 +39,9 @@ class Dialect:
             return f"{head} ON CONFLICT ({','.join(key)}) DO UPDATE SET " + ",".join(f"{c}=excluded.{c}" for c in update)
         return f"{head} ON DUPLICATE KEY UPDATE " + ",".join(f"{c}=VALUES({c})" for c in update)
 
-    def pairs(self, count: int) -> str:
-        """The right side of `(a, b) IN ...` for `count` pairs."""
-        pair = f"({self.placeholder},{self.placeholder})"
-        listed = ",".join([pair] * count)
+    def tuples(self, width: int, count: int) -> str:
+        """The right side of `(a, b) IN ...` for `count` tuples of `width` values."""
+        listed = ",".join([f"({self.marks(width)})"] * count)
         return f"(VALUES {listed})" if self.name == "sqlite" else f"({listed})"
 
 

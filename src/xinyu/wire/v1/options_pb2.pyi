@@ -70,10 +70,13 @@ class TalkCursor(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
     OWN_FIELD_NUMBER: _builtins.int
+    NAMED_FIELD_NUMBER: _builtins.int
     talk_id: _builtins.int
     sequence: _builtins.int
     change: _builtins.int
     own: _builtins.int
+    named: _builtins.bool
+    """false: the device learns of the talk on this page of its sync"""
     def __init__(
         self,
         *,
@@ -81,10 +84,11 @@ class TalkCursor(_message.Message):
         sequence: _builtins.int = ...,
         change: _builtins.int = ...,
         own: _builtins.int = ...,
+        named: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "own", b"own", "sequence", b"sequence", "talk_id", b"talk_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "named", b"named", "own", b"own", "sequence", b"sequence", "talk_id", b"talk_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,101 @@
+"""Names and avatars of users and groups as other rooms show them: asked for in batches, kept for a minute.
+
+Stored with neither messages nor sessions, so a changed name is right everywhere at once. Bounded: past `MAX_ENTRIES`
+the oldest answers go. An id that nobody has is remembered as such, so that it is not asked for again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from xinyu.base.clock import Clock
+from xinyu.base.errors import XinYuError
+from xinyu.wire.v1 import group_pb2, user_pb2
+from xinyu.wire.v1.group_rpc import GroupStub
+from xinyu.wire.v1.user_rpc import UserStub
+
+KEEP_S: Final = 60.0
+MAX_ENTRIES: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What is shown of a user or group. `known` is False for an id that nobody has, or when the asked room is away."""
+
+    name: str = ""
+    avatar: str = ""
+    is_robot: bool = False
+    mute_all: bool = False
+    known: bool = False
+
+
+NOBODY: Final = Name()
+
+
+class Directory:
+    """One a process; rooms that show names share it."""
+
+    def __init__(self, users: UserStub, groups: GroupStub, clock: Clock) -> None:
+        self._users = users
+        self._groups = groups
+        self._clock = clock
+        self._user_names: dict[int, tuple[float, Name]] = {}
+        self._group_names: dict[int, tuple[float, Name]] = {}
+
+    async def users(self, user_ids: Iterable[int]) -> dict[int, Name]:
+        """A Name for every id asked for."""
+        names, missing = self._held(self._user_names, user_ids)
+        if missing:
+            try:
+                page = await self._users.load_names(user_pb2.LoadNamesRequest(user_ids=missing))
+            except XinYuError:
+                return names | dict.fromkeys(missing, NOBODY)  # shown without a name rather than not at all
+            answered = {n.user_id: Name(n.nickname, n.avatar, n.is_robot, known=True) for n in page.names}
+            names |= self._keep(self._user_names, missing, answered)
+        return names
+
+    async def groups(self, group_ids: Iterable[int]) -> dict[int, Name]:
+        """A Name for every id asked for."""
+        names, missing = self._held(self._group_names, group_ids)
+        if missing:
+            try:
+                page = await self._groups.load_names(group_pb2.LoadGroupNamesRequest(group_ids=missing))
+            except XinYuError:
+                return names | dict.fromkeys(missing, NOBODY)
+            answered = {n.group_id: Name(n.name, n.avatar, mute_all=n.mute_all, known=True) for n in page.names}
+            names |= self._keep(self._group_names, missing, answered)
+        return names
+
+    def forget_user(self, user_id: int) -> None:
+        self._user_names.pop(user_id, None)
+
+    def forget_group(self, group_id: int) -> None:
+        self._group_names.pop(group_id, None)
+
+    def _held(self, kept: dict[int, tuple[float, Name]], ids: Iterable[int]) -> tuple[dict[int, Name], list[int]]:
+        now_s = self._clock.monotonic_s()
+        names: dict[int, Name] = {}
+        missing: list[int] = []
+        for id_ in dict.fromkeys(ids):
+            entry = kept.get(id_)
+            if entry is not None and entry[0] > now_s:
+                names[id_] = entry[1]
+            elif id_ > 0:
+                missing.append(id_)
+            else:
+                names[id_] = NOBODY
+        return names, missing
+
+    def _keep(
+        self, kept: dict[int, tuple[float, Name]], asked: list[int], answered: dict[int, Name]
+    ) -> dict[int, Name]:
+        expires_s = self._clock.monotonic_s() + KEEP_S
+        names = {id_: answered.get(id_, NOBODY) for id_ in asked}
+        for id_, name in names.items():
+            kept.pop(id_, None)
+            kept[id_] = (expires_s, name)
+        while len(kept) > MAX_ENTRIES:
+            del kept[next(iter(kept))]
+        return names

@@ -1,0 +1,349 @@
+"""Group commit: a lane carries all sends and reads that wait, up to 200, in one transaction.
+
+Design. Requests queue; as soon as the lane's previous batch is done the next one takes all that wait. There is no timer:
+an idle lane commits a single message at once, a busy one fills itself. A batch is (whatever its size) eight statements:
+heads, members, known msg_ids, messages, heads again, sent cursors, outbox insert and delete; quotes, unknown talks and
+read cursors add one each. A refusal fails only its own message. A deadlock or a duplicate key makes the batch run again
+once, then one by one. When the database is away all fail with UNAVAILABLE: the senders repeat with the same msg_id.
+
+Invariants: a talk always takes the same lane, so its sequences are given out in the order of arrival; an answer is sent
+only after the commit. Bound: `MAX_WAITING` requests; past it OVERLOADED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection
+
+from xinyu.base.clock import Clock
+from xinyu.base.errors import (
+    BLOCKED,
+    CONFLICT,
+    DEADLINE,
+    DISMISSED,
+    INTERNAL,
+    MUTED,
+    NOT_MEMBER,
+    OVERLOADED,
+    UNAVAILABLE,
+    UNKNOWN_MESSAGE,
+    UNKNOWN_TALK,
+    XinYuError,
+)
+from xinyu.delivery.dispatcher import Dispatcher
+from xinyu.delivery.outbox import Batch, Event
+from xinyu.storage.database import Database, DatabaseError, Duplicate, Retry
+from xinyu_services.message.model import (
+    MaySend,
+    Member,
+    MemberState,
+    Role,
+    StoredMessage,
+    Talk,
+    TalkKey,
+    TalkMode,
+    TalkState,
+    quote_text,
+)
+from xinyu_services.message.store import MessageStore
+
+log = structlog.get_logger(__name__)
+
+MAX_BATCH: Final = 200
+MAX_WAITING: Final = 10_000
+# talk_ids that are remembered; they never change, so all may be forgotten at any time.
+MAX_KNOWN_TALKS: Final = 200_000
+
+
+@dataclass(slots=True)
+class Send:
+    """One message that wants to be stored. Its result is a `Sent`."""
+
+    key: TalkKey
+    user_id: int
+    msg_id: str
+    msg_type: int
+    body: str
+    quote_id: str
+    request_hash: bytes
+    deadline_s: float
+    answer: asyncio.Future[Any]
+    talk_id: int = 0  # 0 = not yet known
+
+
+@dataclass(slots=True)
+class Sent:
+    """`message` is None when the two are no friends: nothing was stored."""
+
+    message: StoredMessage | None
+    replayed: bool = False
+
+
+@dataclass(slots=True)
+class Read:
+    """A read cursor that wants to move. Its result is the member's row afterwards, with the talk's head."""
+
+    key: TalkKey | None
+    user_id: int
+    sequence: int | None  # None = as far as there is
+    deadline_s: float
+    answer: asyncio.Future[Any]
+    talk_id: int = 0
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a transaction gave each request: a result or a refusal, and the talks that it found."""
+
+    results: list[Any] = field(default_factory=list)
+    found: dict[TalkKey, int] = field(default_factory=dict)
+
+
+class Lane:
+    """One queue and the one task that empties it."""
+
+    def __init__(
+        self,
+        number: int,
+        database: Database,
+        store: MessageStore,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        require_friendship: bool,
+        talk_ids: dict[TalkKey, int],
+    ) -> None:
+        self._number = number
+        self._database = database
+        self._store = store
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._require_friendship = require_friendship
+        self._talk_ids = talk_ids
+        self._waiting: deque[Send | Read] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def submit(self, request: Send | Read) -> None:
+        """Queues `request`; its answer comes after the commit. Raises OVERLOADED."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise XinYuError(OVERLOADED)
+        self._waiting.append(request)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+                await self._commit(batch)
+        finally:
+            self._task = None
+
+    async def _commit(self, requests: list[Send | Read]) -> None:
+        now_s = asyncio.get_running_loop().time()
+        alive = []
+        for request in requests:
+            if request.deadline_s <= now_s:
+                _settle(request, XinYuError(DEADLINE))
+            else:
+                request.talk_id = request.talk_id or (self._talk_ids.get(request.key, 0) if request.key else 0)
+                alive.append(request)
+        if not alive:
+            return
+        try:
+            for attempt in (1, 2):
+                try:
+                    await self._transaction(alive)
+                    return
+                except (Retry, Duplicate):
+                    if attempt == 2 and len(alive) == 1:
+                        raise
+            for request in alive:
+                await self._commit([request])
+        except DatabaseError:
+            for request in alive:
+                _settle(request, XinYuError(UNAVAILABLE))
+        except asyncio.CancelledError:
+            for request in alive:
+                _settle(request, XinYuError(UNAVAILABLE))
+            raise
+        except Exception:
+            log.exception("batch_failed", lane=self._number, requests=len(alive))
+            for request in alive:
+                _settle(request, XinYuError(INTERNAL))
+
+    async def _transaction(self, requests: Sequence[Send | Read]) -> None:
+        batch = self._dispatcher.outbox.open()
+        now_ms = self._clock.now_ms()
+        outcome = await self._database.write(
+            lambda connection: self._work(connection, requests, batch, now_ms), lane=self._number
+        )
+        if len(self._talk_ids) > MAX_KNOWN_TALKS:
+            self._talk_ids.clear()
+        self._talk_ids.update(outcome.found)
+        self._dispatcher.committed(batch)
+        for request, result in zip(requests, outcome.results, strict=True):
+            _settle(request, result)
+
+    # ---------------------------------------------------------------- inside the transaction
+
+    def _work(
+        self, connection: Connection, requests: Sequence[Send | Read], batch: Batch, now_ms: int
+    ) -> _Outcome:
+        store, outcome = self._store, _Outcome()
+        unknown = {r.key for r in requests if not r.talk_id and r.key is not None}
+        if unknown:
+            outcome.found = store.find_talks(connection, unknown)
+        ids = [r.talk_id or (outcome.found.get(r.key, 0) if r.key else 0) for r in requests]
+        talks = store.load_talks(connection, filter(None, ids), lock=True)
+        members = store.load_members(
+            connection, dict.fromkeys((i, r.user_id) for i, r in zip(ids, requests, strict=True) if i in talks)
+        )
+        sends = [(i, r) for i, r in zip(ids, requests, strict=True) if isinstance(r, Send)]
+        known = (
+            store.find_sent(connection, list(dict.fromkeys((r.msg_id, i, r.user_id) for i, r in sends if i in talks)))
+            if any(i in talks for i, _ in sends)
+            else {}
+        )
+        quoted = self._quoted(connection, sends, talks)
+        written: list[tuple[StoredMessage, bytes]] = []
+        senders: dict[tuple[int, int], Member] = {}
+        readers: dict[tuple[int, int], Member] = {}
+        events: list[Event] = []
+        for talk_id, request in zip(ids, requests, strict=True):
+            talk, member = talks.get(talk_id), members.get((talk_id, request.user_id))
+            try:
+                if isinstance(request, Read):
+                    outcome.results.append(self._read(request, talk, member, readers))
+                else:
+                    outcome.results.append(
+                        self._send(request, talk, member, known, quoted, now_ms, written, senders, events)
+                    )
+            except XinYuError as refusal:
+                outcome.results.append(refusal)
+        if written:
+            store.insert_messages(connection, written)
+            store.upsert_heads(connection, list({m.talk_id: talks[m.talk_id] for m, _ in written}.values()))
+        if senders:
+            store.upsert_cursors(connection, list(senders.values()), ("sent_sequence",))
+        if readers:
+            store.upsert_cursors(connection, list(readers.values()), ("read_sequence", "own"))
+            events += [
+                Event("o", (m.talk_id, m.user_id, m.own, [], False), (talks[m.talk_id], m)) for m in readers.values()
+            ]
+        batch.write(connection, events)
+        return outcome
+
+    def _quoted(
+        self, connection: Connection, sends: Sequence[tuple[int, Send]], talks: dict[int, Talk]
+    ) -> dict[tuple[int, str], list[StoredMessage]]:
+        quoted: dict[tuple[int, str], list[StoredMessage]] = {}
+        by_talk: dict[int, list[str]] = {}
+        for talk_id, request in sends:
+            if request.quote_id and talk_id in talks:
+                by_talk.setdefault(talk_id, []).append(request.quote_id)
+        for talk_id, msg_ids in by_talk.items():
+            for message in self._store.find_by_msg_id(connection, talk_id, msg_ids):
+                quoted.setdefault((talk_id, message.msg_id), []).append(message)
+        return quoted
+
+    def _send(
+        self,
+        request: Send,
+        talk: Talk | None,
+        member: Member | None,
+        known: dict[tuple[str, int, int], tuple[bytes, StoredMessage]],
+        quoted: dict[tuple[int, str], list[StoredMessage]],
+        now_ms: int,
+        written: list[tuple[StoredMessage, bytes]],
+        senders: dict[tuple[int, int], Member],
+        events: list[Event],
+    ) -> Sent:
+        if talk is None:
+            if request.key.mode == TalkMode.SINGLE:
+                return Sent(None)  # no talk, so no friendship
+            raise XinYuError(UNKNOWN_TALK)
+        sent = known.get((request.msg_id, talk.talk_id, request.user_id))
+        if sent is not None:
+            if sent[0] != request.request_hash:
+                raise XinYuError(CONFLICT)
+            return Sent(sent[1], replayed=True)
+        if member is None or member.state != MemberState.IN:
+            raise XinYuError(NOT_MEMBER)
+        if talk.state == TalkState.DISMISSED:
+            raise XinYuError(DISMISSED)
+        if member.may_send == MaySend.BLOCKED:
+            raise XinYuError(BLOCKED)
+        if member.may_send == MaySend.NOT_FRIEND and self._require_friendship:
+            return Sent(None)
+        if member.muted_until_ms > now_ms or (talk.mute_all and member.role == Role.MEMBER):
+            raise XinYuError(MUTED)
+        quote = "{}"
+        if request.quote_id:
+            low, high = member.visible_from(talk), member.visible_to(talk)
+            seen = [m for m in quoted.get((talk.talk_id, request.quote_id), ()) if low <= m.sequence <= high]
+            if not seen:
+                raise XinYuError(UNKNOWN_MESSAGE, "The quoted message is not there.")
+            quote = quote_text(next((m for m in seen if m.sender_id == request.user_id), seen[0]))
+        message = append_message(
+            talk, member, request.msg_id, request.user_id, request.msg_type, request.body, quote, now_ms
+        )
+        written.append((message, request.request_hash))
+        senders[talk.talk_id, request.user_id] = member
+        known[request.msg_id, talk.talk_id, request.user_id] = (request.request_hash, message)
+        events.append(message_event(talk, message))
+        return Sent(message)
+
+    def _read(
+        self,
+        request: Read,
+        talk: Talk | None,
+        member: Member | None,
+        readers: dict[tuple[int, int], Member],
+    ) -> tuple[Talk, Member]:
+        if talk is None:
+            raise XinYuError(UNKNOWN_TALK)
+        if member is None:
+            raise XinYuError(NOT_MEMBER)
+        last = member.visible_to(talk)
+        read = last if request.sequence is None else min(request.sequence, last)
+        if read > member.read_sequence:
+            if (talk.talk_id, member.user_id) not in readers:
+                member.own += 1  # one number a member and transaction: the highest cursor wins
+            member.read_sequence = read
+            readers[talk.talk_id, member.user_id] = member
+        return talk, member
+
+
+def append_message(
+    talk: Talk, member: Member | None, msg_id: str, sender_id: int, msg_type: int, body: str, quote: str, now_ms: int
+) -> StoredMessage:
+    """Gives the talk's next sequence to a message, and moves head and sender along (in memory; the caller stores)."""
+    talk.last_sequence += 1
+    message = StoredMessage(talk.talk_id, talk.last_sequence, msg_id, sender_id, msg_type, body, quote, now_ms)
+    talk.last_sender_id = sender_id
+    talk.last_msg_type = msg_type
+    talk.last_digest = message.digest
+    talk.last_at_ms = now_ms
+    if member is not None:
+        member.sent_sequence = talk.last_sequence
+    return message
+
+
+def message_event(talk: Talk, message: StoredMessage) -> Event:
+    """`m`: talk, sequence, and the talk's change at that moment (the roster must not be older)."""
+    return Event("m", (talk.talk_id, message.sequence, talk.last_change), (talk.key, message))
+
+
+def _settle(request: Send | Read, result: Any) -> None:
+    if request.answer.done():
+        return
+    if isinstance(result, XinYuError):
+        request.answer.set_exception(result)
+    else:
+        request.answer.set_result(result)

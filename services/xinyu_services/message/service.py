@@ -1,0 +1,785 @@
+"""Use cases of the message room: sending, reading, recalling, hiding, who belongs to a talk, and catching up.
+
+Sends and reads go through lanes (lane.py, group commit). Everything else that writes is a transaction of its own in
+the talk's lane, so that all numbers of a talk are given out one after another. What a write causes stands in the outbox
+(events.py says what each event means) and is handed on after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from xinyu.base.clock import Clock
+from xinyu.base.config import MessageSettings
+from xinyu.base.errors import (
+    FORBIDDEN,
+    INVALID,
+    NOT_MEMBER,
+    REVOKE_TOO_LATE,
+    SELF,
+    UNAVAILABLE,
+    UNKNOWN_GROUP,
+    UNKNOWN_MESSAGE,
+    UNKNOWN_TALK,
+    UNKNOWN_USER,
+    XinYuError,
+)
+from xinyu.base.ids import new_msg_id
+from xinyu.delivery.dispatcher import Dispatcher
+from xinyu.delivery.outbox import Event
+from xinyu.storage.database import Database, DatabaseError, Duplicate, Retry
+from xinyu_services.message.lane import Lane, Read, Send, Sent, append_message, message_event
+from xinyu_services.message.model import (
+    RANGE_LIMIT,
+    SYNC_CHANGES,
+    SYNC_NEWEST_RECORDS,
+    MaySend,
+    Member,
+    MemberState,
+    Role,
+    StoredMessage,
+    Talk,
+    TalkKey,
+    TalkMode,
+    TalkState,
+    may_recall,
+    request_hash,
+)
+from xinyu_services.message.store import MessageStore
+
+T = TypeVar("T")
+WRITE_ATTEMPTS: Final = 4
+MAX_HIDDEN_AT_ONCE: Final = 200
+
+
+class TalkIds(Protocol):
+    """Where a new talk's number comes from."""
+
+    async def take(self) -> int: ...
+
+
+class People(Protocol):
+    """What this room asks about users."""
+
+    async def exists(self, user_id: int) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SystemMessage:
+    """A message that another room writes with its change; the same change always names the same msg_id."""
+
+    msg_id: str
+    sender_id: int
+    msg_type: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class RosterEntry:
+    """The group room's word on one member."""
+
+    user_id: int
+    state: int
+    role: int
+    muted_until_ms: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class TalkCursor:
+    """What a device holds of a talk. `named` is False for one that it learns of on this page of its sync: answered
+    even if there is nothing in it yet."""
+
+    talk_id: int
+    sequence: int
+    change: int
+    own: int
+    named: bool = True
+
+
+@dataclass(slots=True)
+class TalkAnswer:
+    """A sync's answer about one talk (contract: ws-events, `sync`)."""
+
+    talk: Talk
+    member: Member
+    base: int
+    records: list[StoredMessage]
+    voids: list[int]
+    stale: bool
+    with_profile: bool
+
+
+@dataclass(slots=True)
+class Head:
+    """A talk as one user's conversation list needs it. `last` is the newest message that he may see."""
+
+    talk: Talk
+    member: Member
+    last: StoredMessage | None
+    digest: str
+    last_at_ms: int
+
+
+class MessageService:
+    """Constructed by the composition root; `start` and `close` belong to its dispatcher."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: MessageStore,
+        dispatcher: Dispatcher,
+        talk_ids: TalkIds,
+        people: People,
+        clock: Clock,
+        settings: MessageSettings,
+        lanes: int = 1,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._dispatcher = dispatcher
+        self._ids = talk_ids
+        self._people = people
+        self._clock = clock
+        self._settings = settings
+        self._known_talks: dict[TalkKey, int] = {}
+        self._lanes = [
+            Lane(n, database, store, dispatcher, clock, settings.require_friendship, self._known_talks)
+            for n in range(lanes)
+        ]
+
+    # ---------------------------------------------------------------- sending and reading
+
+    async def send(
+        self,
+        user_id: int,
+        mode: int,
+        to_from_id: int,
+        msg_type: int,
+        body: str,
+        quote_id: str,
+        msg_id: str,
+        deadline_s: float,
+    ) -> Sent:
+        """Stores one message and answers it as it is stored; `Sent.message` is None when the two are no friends.
+        Raises UNKNOWN_USER, UNKNOWN_GROUP, NOT_MEMBER, MUTED, BLOCKED, DISMISSED, CONFLICT, UNKNOWN_MESSAGE."""
+        if mode == TalkMode.SINGLE and to_from_id == user_id:
+            raise XinYuError(SELF)
+        key = TalkKey.of(user_id, mode, to_from_id)
+        sent = await self._submit_send(key, user_id, msg_type, body, quote_id, msg_id, deadline_s)
+        if sent.message is None and key not in self._known_talks:
+            if not await self._people.exists(to_from_id):
+                raise XinYuError(UNKNOWN_USER)
+            if not self._settings.require_friendship:
+                await self.open_talk(user_id, mode, to_from_id)
+                sent = await self._submit_send(key, user_id, msg_type, body, quote_id, msg_id, deadline_s)
+        return sent
+
+    async def _submit_send(
+        self, key: TalkKey, user_id: int, msg_type: int, body: str, quote_id: str, msg_id: str, deadline_s: float
+    ) -> Sent:
+        request = Send(
+            key=key,
+            user_id=user_id,
+            msg_id=msg_id or new_msg_id(),
+            msg_type=msg_type,
+            body=body,
+            quote_id=quote_id,
+            request_hash=request_hash(msg_type, body.encode(), quote_id),
+            deadline_s=deadline_s,
+            answer=asyncio.get_running_loop().create_future(),
+        )
+        self._lane(key).submit(request)
+        try:
+            sent: Sent = await request.answer
+        except XinYuError as refusal:
+            if refusal.code is UNKNOWN_TALK:
+                raise XinYuError(UNKNOWN_GROUP) from None
+            raise
+        return sent
+
+    async def read(
+        self, user_id: int, talk_id: int, target: tuple[int, int] | None, sequence: int | None, deadline_s: float
+    ) -> tuple[Talk, Member]:
+        """Moves the read cursor forward, never back and never past the last message. A talk that does not exist yet
+        has nothing to read: UNKNOWN_TALK."""
+        key = None
+        if target is not None:
+            key = TalkKey.of(user_id, *target)
+        else:
+            # The lane of a talk goes by its key: found once, remembered for ever.
+            key = await self._key_of(talk_id)
+        request = Read(
+            key, user_id, sequence, deadline_s, asyncio.get_running_loop().create_future(), talk_id=talk_id
+        )
+        self._lane(key).submit(request)
+        answer: tuple[Talk, Member] = await request.answer
+        return answer
+
+    def _lane(self, key: TalkKey) -> Lane:
+        return self._lanes[hash((key.mode, key.low, key.high)) % len(self._lanes)]
+
+    async def _key_of(self, talk_id: int) -> TalkKey:
+        if len(self._lanes) == 1:
+            return TalkKey(0, talk_id)  # one lane: any key leads to it
+        talks = await self._database.read(lambda connection: self._store.load_talks(connection, [talk_id]))
+        if talk_id not in talks:
+            raise XinYuError(UNKNOWN_TALK)
+        return talks[talk_id].key
+
+    # ---------------------------------------------------------------- talks and belonging
+
+    async def open_talk(self, user_id: int, mode: int, to_from_id: int) -> tuple[Talk, Member | None]:
+        """The talk of a pair, made when there is none (nobody may send in it before the contact room says so), or that
+        of a group. Raises SELF, UNKNOWN_USER, UNKNOWN_GROUP."""
+        if mode == TalkMode.SINGLE and to_from_id == user_id:
+            raise XinYuError(SELF)
+        key = TalkKey.of(user_id, mode, to_from_id)
+        found = await self._database.read(lambda connection: self._find(connection, key, user_id))
+        if found is not None:
+            return found
+        if mode == TalkMode.GROUP:
+            raise XinYuError(UNKNOWN_GROUP)
+        if not await self._people.exists(to_from_id):
+            raise XinYuError(UNKNOWN_USER)
+        talk_id = await self._ids.take()
+
+        def work(connection: Connection, events: list[Event]) -> tuple[Talk, Member]:
+            existing = self._find(connection, key, user_id)
+            if existing is not None and existing[1] is not None:
+                return existing[0], existing[1]
+            talk = self._store.insert_talk(connection, talk_id, key)
+            members = self._new_pair(talk, MaySend.NOT_FRIEND, MaySend.NOT_FRIEND)
+            self._store.save_members(connection, members)
+            # Neither has been spoken to yet: hidden until the first message, or until session-create.
+            events.append(_sessions_event(talk, [(m.user_id, 0) for m in members], hidden_sequence=0))
+            return talk, next(m for m in members if m.user_id == user_id)
+
+        return await self._write(key, work, wait_for_commands=True)
+
+    def _find(self, connection: Connection, key: TalkKey, user_id: int) -> tuple[Talk, Member | None] | None:
+        talk = self._talk_by_key(connection, key)
+        if talk is None:
+            return None
+        return talk, self._store.load_members(connection, [(talk.talk_id, user_id)]).get((talk.talk_id, user_id))
+
+    def _talk_by_key(self, connection: Connection, key: TalkKey, *, lock: bool = False) -> Talk | None:
+        talk_id = self._known_talks.get(key) or self._store.find_talks(connection, [key]).get(key)
+        return self._store.load_talks(connection, [talk_id], lock=lock).get(talk_id) if talk_id else None
+
+    def _new_pair(self, talk: Talk, low_may_send: int, high_may_send: int) -> list[Member]:
+        return [
+            new_member(talk, user_id, Role.MEMBER, MemberState.IN, 0, may_send=may_send)
+            for user_id, may_send in ((talk.key.low, low_may_send), (talk.key.high, high_may_send))
+        ]
+
+    async def change_pair(
+        self, low: int, high: int, low_may_send: int, high_may_send: int, revision: int, greeting: SystemMessage | None
+    ) -> Talk:
+        """The contact room's word on a pair. A revision that is not higher than the stored one changes nothing."""
+        key = TalkKey(TalkMode.SINGLE, low, high)
+        talk_id = await self._ids.take() if not await self._exists(key) else 0
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection, events: list[Event]) -> Talk:
+            talk = self._talk_by_key(connection, key, lock=True)
+            made = talk is None
+            if talk is None:
+                talk = self._store.insert_talk(connection, talk_id, key)
+                members = self._new_pair(talk, low_may_send, high_may_send)
+            else:
+                pairs = [(talk.talk_id, low), (talk.talk_id, high)]
+                rows = self._store.load_members(connection, pairs)
+                members = [rows[pair] for pair in pairs]
+                if revision > talk.pair_revision:
+                    for member, may_send in zip(members, (low_may_send, high_may_send), strict=True):
+                        member.may_send = may_send
+            if made or revision > talk.pair_revision:
+                talk.pair_revision = revision
+                if greeting is not None:
+                    self._append(connection, talk, {m.user_id: m for m in members}, greeting, now_ms, events)
+                self._store.save_members(connection, members)
+                self._store.save_talk(connection, talk)
+            # Sessions even for a repeat: the first try may have died before it told the talk room.
+            events.insert(0, _sessions_event(talk, [(low, revision), (high, revision)], hidden_sequence=-1))
+            return talk
+
+        return await self._write(key, work, wait_for_commands=True)
+
+    async def change_roster(
+        self,
+        group_id: int,
+        entries: Sequence[RosterEntry],
+        profile_revision: int,
+        mute_all: bool,
+        dismissed: bool,
+        message: SystemMessage | None,
+        message_first: bool,
+    ) -> Talk:
+        """The group room's word on a group. Entries whose revision is not higher than the stored one change nothing: a
+        late repeat of "remove" after "add" does no harm."""
+        key = TalkKey(TalkMode.GROUP, group_id)
+        talk_id = await self._ids.take() if not await self._exists(key) else 0
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection, events: list[Event]) -> Talk:
+            talk = self._talk_by_key(connection, key, lock=True)
+            if talk is None:
+                talk = self._store.insert_talk(connection, talk_id, key)
+            wanted = [(talk.talk_id, entry.user_id) for entry in entries]
+            if message is not None:
+                wanted.append((talk.talk_id, message.sender_id))
+            rows = self._store.load_members(connection, dict.fromkeys(wanted)) if wanted else {}
+            members = {user_id: member for (_, user_id), member in rows.items()}
+            fresh = [
+                e for e in entries if e.user_id not in members or e.revision > members[e.user_id].revision
+            ]
+            joined: list[tuple[int, int]] = []
+            profile = profile_revision > talk.profile_revision
+            touched: set[int] = set()
+            if fresh or profile:
+                if message is not None and message_first:
+                    self._append(connection, talk, members, message, now_ms, events)
+                talk.last_change += 1
+                for entry in fresh:
+                    old = members.get(entry.user_id)
+                    if entry.state == MemberState.IN and (old is None or old.state != MemberState.IN):
+                        joined.append((entry.user_id, entry.revision))
+                    members[entry.user_id] = apply_entry(talk, old, entry)
+                    touched.add(entry.user_id)
+                if profile:
+                    talk.profile_revision = profile_revision
+                    talk.profile_change = talk.last_change
+                    talk.mute_all = int(mute_all)
+                    talk.state = TalkState.DISMISSED if dismissed else TalkState.ALIVE
+                events.append(
+                    Event("r", (talk.talk_id, talk.last_change, sorted(touched), profile), (talk.key, None))
+                )
+                if message is not None and not message_first:
+                    self._append(connection, talk, members, message, now_ms, events)
+                self._store.save_members(connection, list(members.values()))
+                self._store.save_talk(connection, talk)
+            repeated = [
+                (e.user_id, e.revision)
+                for e in entries
+                if e.state == MemberState.IN and e.user_id not in touched and members[e.user_id].revision == e.revision
+            ]
+            if joined or repeated:
+                events.insert(0, _sessions_event(talk, joined + repeated, hidden_sequence=-1))
+            return talk
+
+        return await self._write(key, work, wait_for_commands=True)
+
+    def _append(
+        self,
+        connection: Connection,
+        talk: Talk,
+        members: dict[int, Member],
+        system: SystemMessage,
+        now_ms: int,
+        events: list[Event],
+    ) -> None:
+        """A system message's row, unless a former try wrote it."""
+        if self._store.find_sent(connection, [(system.msg_id, talk.talk_id, system.sender_id)]):
+            return
+        member = members.get(system.sender_id)
+        message = append_message(
+            talk,
+            member if member is not None and member.state == MemberState.IN else None,
+            system.msg_id,
+            system.sender_id,
+            system.msg_type,
+            system.body,
+            "{}",
+            now_ms,
+        )
+        self._store.insert_messages(
+            connection, [(message, request_hash(system.msg_type, system.body.encode(), ""))]
+        )
+        events.append(message_event(talk, message))
+
+    async def _exists(self, key: TalkKey) -> bool:
+        if key in self._known_talks:
+            return True
+        found = await self._database.read(lambda connection: self._store.find_talks(connection, [key]))
+        return key in found
+
+    # ---------------------------------------------------------------- recall, hide, clear
+
+    async def recall(self, user_id: int, mode: int, to_from_id: int, msg_id: str) -> None:
+        """Takes a message back for everybody: it keeps its number and stays as an emptied record. Repeats change
+        nothing. Raises UNKNOWN_MESSAGE, REVOKE_TOO_LATE, FORBIDDEN, NOT_MEMBER."""
+        key = TalkKey.of(user_id, mode, to_from_id)
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection, events: list[Event]) -> None:
+            talk, member = self._member_of(connection, key, user_id, lock=True)
+            if member.state != MemberState.IN:
+                raise XinYuError(NOT_MEMBER)
+            message = self._pick(connection, talk, member, [msg_id]).get(msg_id)
+            if message is None:
+                raise XinYuError(UNKNOWN_MESSAGE)
+            if message.recalled_by:
+                return
+            if not may_recall(message, member, now_ms, self._settings.revoke_window_s):
+                raise XinYuError(REVOKE_TOO_LATE if message.sender_id == user_id else FORBIDDEN)
+            talk.last_change += 1
+            message.recalled_by = user_id
+            self._store.save_change(
+                connection, talk.talk_id, message.sequence, talk.last_change, recalled_by=user_id
+            )
+            if message.sequence == talk.last_sequence:
+                talk.last_digest = message.digest
+            self._store.save_talk(connection, talk)
+            events.append(
+                Event("c", (talk.talk_id, talk.last_change, message.sequence), (talk.key, message, talk.last_sequence))
+            )
+
+        await self._write(key, work)
+
+    async def hide(self, user_id: int, mode: int, to_from_id: int, msg_ids: Sequence[str]) -> None:
+        """Hides messages for oneself only; ids that are unknown or hidden already are passed over."""
+        if len(msg_ids) > MAX_HIDDEN_AT_ONCE:
+            raise XinYuError(INVALID, f"At most {MAX_HIDDEN_AT_ONCE} messages at once.")
+        key = TalkKey.of(user_id, mode, to_from_id)
+
+        def work(connection: Connection, events: list[Event]) -> None:
+            talk, member = self._member_of(connection, key, user_id, lock=True)
+            sequences = [m.sequence for m in self._pick(connection, talk, member, msg_ids).values()]
+            hidden = self._store.hidden_among(connection, talk.talk_id, user_id, sequences)
+            sequences = sorted(set(sequences) - hidden)
+            if not sequences:
+                return
+            member.own += 1
+            self._store.hide(connection, member, sequences)
+            self._store.upsert_cursors(connection, [member], ("own",))
+            events.append(Event("o", (talk.talk_id, user_id, member.own, sequences, True), (talk, member)))
+
+        await self._write(key, work)
+
+    async def clear(self, user_id: int, mode: int, to_from_id: int, sequence: int | None) -> tuple[Talk, Member]:
+        """Forgets, for oneself, all records up to `sequence` (None = all there are)."""
+        key = TalkKey.of(user_id, mode, to_from_id)
+
+        def work(connection: Connection, events: list[Event]) -> tuple[Talk, Member]:
+            talk, member = self._member_of(connection, key, user_id, lock=True)
+            last = member.visible_to(talk)
+            cleared = last if sequence is None else min(sequence, last)
+            if cleared > member.cleared_sequence:
+                member.cleared_sequence = cleared
+                member.own += 1
+                self._store.upsert_cursors(connection, [member], ("cleared_sequence", "own"))
+                events.append(Event("o", (talk.talk_id, user_id, member.own, [], True), (talk, member)))
+            return talk, member
+
+        return await self._write(key, work)
+
+    def _member_of(
+        self, connection: Connection, key: TalkKey, user_id: int, *, lock: bool = False
+    ) -> tuple[Talk, Member]:
+        """Talk and member row; UNKNOWN_TALK, UNKNOWN_GROUP or NOT_MEMBER."""
+        talk = self._talk_by_key(connection, key, lock=lock)
+        if talk is None:
+            raise XinYuError(UNKNOWN_GROUP if key.mode == TalkMode.GROUP else UNKNOWN_TALK)
+        member = self._store.load_members(connection, [(talk.talk_id, user_id)]).get((talk.talk_id, user_id))
+        if member is None:
+            raise XinYuError(NOT_MEMBER)
+        return talk, member
+
+    def _pick(
+        self, connection: Connection, talk: Talk, member: Member, msg_ids: Sequence[str]
+    ) -> dict[str, StoredMessage]:
+        """One message a msg_id that the member may see: his own, else the earliest (contract: http-api)."""
+        low, high = member.visible_from(talk), member.visible_to(talk)
+        picked: dict[str, StoredMessage] = {}
+        for message in self._store.find_by_msg_id(connection, talk.talk_id, msg_ids) if msg_ids else ():
+            if low <= message.sequence <= high and not message.expired:
+                held = picked.get(message.msg_id)
+                if held is None or (message.sender_id == member.user_id != held.sender_id):
+                    picked[message.msg_id] = message
+        return picked
+
+    async def _write(
+        self,
+        key: TalkKey,
+        work: Callable[[Connection, list[Event]], T],
+        *,
+        wait_for_commands: bool = False,
+    ) -> T:
+        """Runs `work` in the talk's lane, tries again after a deadlock, hands its events on."""
+        for attempt in range(1, WRITE_ATTEMPTS + 1):
+            batch = self._dispatcher.outbox.open()
+
+            def transaction(connection: Connection, batch=batch) -> T:  # type: ignore[no-untyped-def]
+                events: list[Event] = []
+                result = work(connection, events)
+                batch.write(connection, events)
+                return result
+
+            try:
+                result = await self._database.write(transaction, lane=self._lanes.index(self._lane(key)))
+            except (Retry, Duplicate):
+                if attempt == WRITE_ATTEMPTS:
+                    raise XinYuError(UNAVAILABLE) from None
+                continue
+            except DatabaseError:
+                raise XinYuError(UNAVAILABLE) from None
+            told = self._dispatcher.committed(batch)
+            if wait_for_commands:
+                await told
+            return result
+        raise AssertionError("unreachable")
+
+    # ---------------------------------------------------------------- pages
+
+    async def load_records(
+        self, user_id: int, mode: int, to_from_id: int, cursor: int, limit: int, msg_type: int = 0
+    ) -> list[StoredMessage]:
+        """Newest first, below `cursor` (0 = from the newest). A pair that never talked has none."""
+        key = TalkKey.of(user_id, mode, to_from_id)
+
+        def work(connection: Connection) -> list[StoredMessage]:
+            try:
+                talk, member = self._member_of(connection, key, user_id)
+            except XinYuError as refusal:
+                if refusal.code is UNKNOWN_TALK:
+                    return []
+                raise
+            high = member.visible_to(talk)
+            if cursor:
+                high = min(high, cursor - 1)
+            return self._store.load_page(
+                connection, talk.talk_id, user_id, member.visible_from(talk), high, limit, msg_type
+            )
+
+        return await self._read(work)
+
+    async def load_range(
+        self, user_id: int, talk_id: int, lowest: int, highest: int
+    ) -> tuple[Talk, Member, list[StoredMessage], list[int]]:
+        """Every number of lowest..highest that exists for the member is among the records or the voids."""
+        if not 1 <= lowest <= highest or highest - lowest >= RANGE_LIMIT:
+            raise XinYuError(INVALID, f"A range has 1 to {RANGE_LIMIT} numbers, from 1 upwards.")
+
+        def work(connection: Connection) -> tuple[Talk, Member, list[StoredMessage], list[int]]:
+            talk, member = self._by_id(connection, talk_id, user_id)
+            last = min(highest, member.visible_to(talk))
+            first = max(lowest, member.visible_from(talk))
+            records = (
+                self._store.load_windows(connection, user_id, [(talk_id, first, last)]).get(talk_id, [])
+                if first <= last
+                else []
+            )
+            held = {m.sequence for m in records}
+            return talk, member, records, [n for n in range(lowest, last + 1) if n not in held]
+
+        return await self._read(work)
+
+    async def load_members(self, user_id: int, talk_id: int, since_change: int) -> tuple[Talk, list[Member]]:
+        """The roster, or what changed in it; for members only."""
+
+        def work(connection: Connection) -> tuple[Talk, list[Member]]:
+            talk, member = self._by_id(connection, talk_id, user_id)
+            if member.state != MemberState.IN:
+                raise XinYuError(NOT_MEMBER)
+            return talk, self._store.load_roster(connection, talk_id, since_change)
+
+        return await self._read(work)
+
+    def _by_id(self, connection: Connection, talk_id: int, user_id: int) -> tuple[Talk, Member]:
+        talk = self._store.load_talks(connection, [talk_id]).get(talk_id)
+        if talk is None:
+            raise XinYuError(UNKNOWN_TALK)
+        member = self._store.load_members(connection, [(talk_id, user_id)]).get((talk_id, user_id))
+        if member is None:
+            raise XinYuError(NOT_MEMBER)
+        return talk, member
+
+    async def load_heads(
+        self, user_id: int, talk_ids: Sequence[int], targets: Sequence[tuple[int, int]]
+    ) -> list[Head]:
+        """Heads of the named talks in which the user has a row."""
+        keys = [TalkKey.of(user_id, mode, to_from_id) for mode, to_from_id in targets]
+
+        def work(connection: Connection) -> list[Head]:
+            ids = [*talk_ids, *(self._store.find_talks(connection, keys).values() if keys else ())]
+            return self.heads(connection, user_id, ids)
+
+        return await self._read(work)
+
+    def heads(self, connection: Connection, user_id: int, talk_ids: Sequence[int]) -> list[Head]:
+        """The same inside a transaction: three statements, and one more for talks whose last message he may not see."""
+        talks = self._store.load_talks(connection, talk_ids)
+        members = self._store.load_members(connection, [(talk_id, user_id) for talk_id in talks])
+        found: list[Head] = []
+        windows: dict[int, tuple[int, int]] = {}
+        hidden = self._store.hidden_of(connection, user_id, [(t.talk_id, t.last_sequence) for t in talks.values()])
+        for talk_id, talk in talks.items():
+            member = members.get((talk_id, user_id))
+            if member is None:
+                continue
+            low, high = member.visible_from(talk), member.visible_to(talk)
+            if high != talk.last_sequence or low > high or talk_id in hidden:
+                windows[talk_id] = (low, high)
+                found.append(Head(talk, member, None, "", 0))
+            else:
+                found.append(Head(talk, member, None, talk.last_digest, talk.last_at_ms if high else 0))
+        if windows:
+            newest = self._store.newest_visible(connection, user_id, windows)
+            for head in found:
+                if head.talk.talk_id in windows:
+                    head.last = newest.get(head.talk.talk_id)
+                    if head.last is not None:
+                        head.digest, head.last_at_ms = head.last.digest, head.last.sent_at_ms
+        return found
+
+    # ---------------------------------------------------------------- catching up
+
+    async def sync(
+        self, user_id: int, cursors: Sequence[TalkCursor], talk_limit: int, record_limit: int
+    ) -> tuple[list[TalkAnswer], bool]:
+        """This room's part of a device's sync: an answer for each named talk that differs from its cursors, in one
+        snapshot. The second value: there is more, ask again with the new cursors."""
+
+        def work(connection: Connection) -> tuple[list[TalkAnswer], bool]:
+            by_id = {c.talk_id: c for c in cursors}
+            talks = self._store.load_talks(connection, by_id)
+            members = self._store.load_members(connection, [(talk_id, user_id) for talk_id in talks])
+            answers: list[TalkAnswer] = []
+            budget, more = record_limit, False
+            for talk_id, talk in talks.items():
+                member, cursor = members.get((talk_id, user_id)), by_id[talk_id]
+                if member is None:
+                    continue
+                last = member.visible_to(talk)
+                if (last, talk.last_change, member.own) == (cursor.sequence, cursor.change, cursor.own) and cursor.named:
+                    continue
+                if len(answers) >= talk_limit or budget <= 0:
+                    more = True
+                    break
+                answers.append(TalkAnswer(talk, member, 0, [], [], False, False))
+                budget -= min(SYNC_NEWEST_RECORDS, max(0, last - cursor.sequence)) + (
+                    1 if talk.last_change > cursor.change or member.own > cursor.own else 0
+                )
+            self._fill(connection, user_id, answers, by_id)
+            return answers, more
+
+        return await self._read(work)
+
+    def _fill(
+        self, connection: Connection, user_id: int, answers: Sequence[TalkAnswer], cursors: dict[int, TalkCursor]
+    ) -> None:
+        """Records and voids of every answer: above `base` each number is in one of the two; at or below the device's
+        sequence, what changed or was hidden since its cursors (data.md, "Catching up")."""
+        changed = self._store.load_changed(
+            connection,
+            [
+                (a.talk.talk_id, c.change, c.sequence)
+                for a in answers
+                if (c := cursors[a.talk.talk_id]).sequence and a.talk.last_change > c.change
+            ],
+            SYNC_CHANGES + 1,
+        )
+        hidden = self._store.load_hidden(
+            connection,
+            user_id,
+            [
+                (a.talk.talk_id, c.own, c.sequence)
+                for a in answers
+                if (c := cursors[a.talk.talk_id]).sequence and a.member.own > c.own
+            ],
+            SYNC_CHANGES + 1,
+        )
+        below: dict[int, list[int]] = {}
+        windows: list[tuple[int, int, int]] = []
+        for answer in answers:
+            talk, member, cursor = answer.talk, answer.member, cursors[answer.talk.talk_id]
+            low, last = member.visible_from(talk), member.visible_to(talk)
+            touched = {s for s in changed.get(talk.talk_id, ()) if low <= s <= last} | set(hidden.get(talk.talk_id, ()))
+            answer.stale = len(touched) > SYNC_CHANGES
+            held = 0 if answer.stale else cursor.sequence
+            answer.base = max(held, low - 1, last - SYNC_NEWEST_RECORDS)
+            below[talk.talk_id] = [] if answer.stale else sorted(s for s in touched if s <= answer.base)
+            answer.with_profile = member.state == MemberState.IN and (
+                max(talk.profile_change, member.change) > cursor.change
+                or (cursor.sequence, cursor.change, cursor.own) == (0, 0, 0)
+            )
+            if answer.base < last:
+                windows.append((talk.talk_id, answer.base + 1, last))
+        newest = self._store.load_windows(connection, user_id, windows) if windows else {}
+        touched_messages = self._store.load_messages(
+            connection, [(talk_id, sequence) for talk_id, sequences in below.items() for sequence in sequences]
+        )
+        for answer in answers:
+            talk_id = answer.talk.talk_id
+            low, last = answer.member.visible_from(answer.talk), answer.member.visible_to(answer.talk)
+            hidden_here = set(hidden.get(talk_id, ()))
+            if below[talk_id]:
+                hidden_here |= self._store.hidden_among(connection, talk_id, user_id, below[talk_id])
+            for sequence in below[talk_id]:
+                message = touched_messages.get((talk_id, sequence))
+                if message is None or message.expired or sequence in hidden_here or not low <= sequence <= last:
+                    answer.voids.append(sequence)
+                else:
+                    answer.records.append(message)
+            records = newest.get(talk_id, [])
+            held = {m.sequence for m in records}
+            answer.records += records
+            answer.voids += [n for n in range(answer.base + 1, last + 1) if n not in held]
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.read(work)
+        except DatabaseError:
+            raise XinYuError(UNAVAILABLE) from None
+
+    # ---------------------------------------------------------------- typing
+
+    async def typing_peer(self, user_id: int, mode: int, to_from_id: int) -> int:
+        """Whom a typing event goes to: the peer of a pair in which one may send; 0 = nobody."""
+        if mode != TalkMode.SINGLE or to_from_id == user_id:
+            return 0
+        key = TalkKey.of(user_id, mode, to_from_id)
+        found = await self._read(lambda connection: self._find(connection, key, user_id))
+        if found is None or found[1] is None or found[1].state != MemberState.IN:
+            return 0
+        if found[1].may_send == MaySend.BLOCKED or (
+            found[1].may_send == MaySend.NOT_FRIEND and self._settings.require_friendship
+        ):
+            return 0
+        return to_from_id
+
+
+def new_member(
+    talk: Talk, user_id: int, role: int, state: int, revision: int, *, may_send: int = MaySend.YES
+) -> Member:
+    """A row for someone who sees what comes from now on."""
+    return Member(
+        talk.talk_id, user_id, role, state, may_send, 0, talk.last_sequence + 1, None, 0, 0, 0, 0, talk.last_change, revision
+    )
+
+
+def apply_entry(talk: Talk, old: Member | None, entry: RosterEntry) -> Member:
+    """A member's row after the group room's word, at the talk's current `last_change`. Windows open after the last
+    message and close with it; rows are never deleted, and `own` goes on after a return."""
+    member = old if old is not None else new_member(talk, entry.user_id, entry.role, MemberState.LEFT, 0)
+    if old is None and entry.state != MemberState.IN:
+        member.left_sequence = talk.last_sequence
+    if entry.state == MemberState.IN and (old is None or old.state != MemberState.IN):
+        member.joined_sequence, member.left_sequence = talk.last_sequence + 1, None
+    elif entry.state != MemberState.IN and old is not None and old.state == MemberState.IN:
+        member.left_sequence = talk.last_sequence
+    member.state, member.role = entry.state, entry.role
+    member.muted_until_ms, member.revision, member.change = entry.muted_until_ms, entry.revision, talk.last_change
+    return member
+
+
+def _sessions_event(talk: Talk, members: Sequence[tuple[int, int]], *, hidden_sequence: int) -> Event:
+    """`s`: the command to the talk room to have session rows for (user_id, revision) members."""
+    seeds = [[user_id, talk.key.peer_of(user_id), revision, hidden_sequence] for user_id, revision in members]
+    return Event("s", (talk.talk_id, talk.key.mode, seeds))

@@ -1,0 +1,382 @@
+"""The only SQL of the message room. Every method runs inside one transaction of `Database.read` or `.write`.
+
+Statements go through the driver's cursor (data.md, "One storage interface"): a send is on the hottest path there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from xinyu.storage.database import cursor
+from xinyu.storage.dialect import Dialect
+from xinyu_services.message.model import Member, StoredMessage, Talk, TalkKey, TalkMode
+
+_TALK: Final = (
+    "talk_id, talk_mode, peer_low, peer_high, group_id, state, mute_all, last_sequence, last_change, first_sequence, "
+    "last_sender_id, last_msg_type, last_digest, last_at_ms, profile_change, profile_revision, pair_revision"
+)
+_MEMBER_COLUMNS: Final = (
+    "talk_id", "user_id", "role", "state", "may_send", "muted_until_ms", "joined_sequence", "left_sequence",
+    "sent_sequence", "read_sequence", "cleared_sequence", "own", "change", "revision",
+)  # fmt: skip
+_MEMBER: Final = ", ".join(_MEMBER_COLUMNS)
+_MESSAGE: Final = (
+    "m.talk_id, m.sequence, m.msg_id, m.sender_id, m.msg_type, COALESCE(c.body, m.body), m.quote, m.sent_at_ms, "
+    "COALESCE(c.recalled_by, 0), COALESCE(c.expired, 0)"
+)
+_MESSAGE_FROM: Final = (
+    "message m LEFT JOIN message_change c ON c.talk_id = m.talk_id AND c.sequence = m.sequence"
+)
+# Terms of one UNION ALL, and values of one IN list: below SQLite's 500 terms and 32,766 parameters.
+UNION_TERMS: Final = 400
+IN_VALUES: Final = 5_000
+
+
+def _talk(row: Sequence[Any]) -> Talk:
+    if row[1] == TalkMode.GROUP:
+        key = TalkKey(row[1], row[4])
+    else:
+        key = TalkKey(row[1], row[2], row[3])
+    return Talk(row[0], key, *row[5:])
+
+
+def _message(row: Sequence[Any]) -> StoredMessage:
+    return StoredMessage(*row[:8], recalled_by=row[8], expired=bool(row[9]))
+
+
+class MessageStore:
+    """SQL for one engine."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._sql = dialect.sql
+
+    # ---------------------------------------------------------------- talks
+
+    def find_talks(self, connection: Connection, keys: Iterable[TalkKey]) -> dict[TalkKey, int]:
+        """Ids of those of `keys` that have a talk."""
+        found: dict[TalkKey, int] = {}
+        c = cursor(connection)
+        wanted = list(keys)
+        pairs = [key for key in wanted if key.mode == TalkMode.SINGLE]
+        groups = [key for key in wanted if key.mode == TalkMode.GROUP]
+        if pairs:
+            c.execute(
+                "SELECT talk_id, peer_low, peer_high FROM talk WHERE (peer_low, peer_high) IN "
+                + self._dialect.tuples(2, len(pairs)),
+                [value for key in pairs for value in (key.low, key.high)],
+            )
+            found.update((TalkKey(TalkMode.SINGLE, low, high), talk_id) for talk_id, low, high in c.fetchall())
+        if groups:
+            c.execute(
+                f"SELECT talk_id, group_id FROM talk WHERE group_id IN ({self._dialect.marks(len(groups))})",
+                [key.low for key in groups],
+            )
+            found.update((TalkKey(TalkMode.GROUP, group_id), talk_id) for talk_id, group_id in c.fetchall())
+        return found
+
+    def load_talks(self, connection: Connection, talk_ids: Iterable[int], *, lock: bool = False) -> dict[int, Talk]:
+        """Heads, ascending; with `lock` the rows stay locked to the end of the transaction."""
+        ids = sorted(set(talk_ids))
+        talks: dict[int, Talk] = {}
+        c = cursor(connection)
+        suffix = self._dialect.for_update if lock else ""
+        for start in range(0, len(ids), IN_VALUES):
+            chunk = ids[start : start + IN_VALUES]
+            c.execute(
+                f"SELECT {_TALK} FROM talk WHERE talk_id IN ({self._dialect.marks(len(chunk))}) ORDER BY talk_id{suffix}",
+                chunk,
+            )
+            talks.update((row[0], _talk(row)) for row in c.fetchall())
+        return talks
+
+    def insert_talk(self, connection: Connection, talk_id: int, key: TalkKey) -> Talk:
+        single = key.mode == TalkMode.SINGLE
+        cursor(connection).execute(
+            self._sql("INSERT INTO talk (talk_id, talk_mode, peer_low, peer_high, group_id) VALUES (?, ?, ?, ?, ?)"),
+            (talk_id, key.mode, key.low if single else None, key.high if single else None, None if single else key.low),
+        )
+        return Talk(talk_id, key, 1, 0, 0, 0, 1, 0, 0, "", 0, 0, 0, 0)
+
+    def save_talk(self, connection: Connection, talk: Talk) -> None:
+        """Everything of a head but what it is between."""
+        cursor(connection).execute(
+            self._sql(
+                "UPDATE talk SET state=?, mute_all=?, last_sequence=?, last_change=?, first_sequence=?, last_sender_id=?, "
+                "last_msg_type=?, last_digest=?, last_at_ms=?, profile_change=?, profile_revision=?, pair_revision=? "
+                "WHERE talk_id=?"
+            ),
+            (
+                talk.state, talk.mute_all, talk.last_sequence, talk.last_change, talk.first_sequence,
+                talk.last_sender_id, talk.last_msg_type, talk.last_digest, talk.last_at_ms, talk.profile_change,
+                talk.profile_revision, talk.pair_revision, talk.talk_id,
+            ),
+        )  # fmt: skip
+
+    def upsert_heads(self, connection: Connection, talks: Sequence[Talk]) -> None:
+        """last_sequence and last message of many talks, in one statement."""
+        columns = ("talk_id", "talk_mode", "last_sequence", "last_sender_id", "last_msg_type", "last_digest", "last_at_ms")
+        cursor(connection).execute(
+            self._dialect.upsert("talk", columns, ("talk_id",), columns[2:], len(talks)),
+            [
+                value
+                for talk in talks
+                for value in (
+                    talk.talk_id, talk.key.mode, talk.last_sequence, talk.last_sender_id, talk.last_msg_type,
+                    talk.last_digest, talk.last_at_ms,
+                )
+            ],
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------- members
+
+    def load_members(
+        self, connection: Connection, pairs: Iterable[tuple[int, int]]
+    ) -> dict[tuple[int, int], Member]:
+        """Rows of (talk_id, user_id) pairs."""
+        wanted = list(pairs)
+        members: dict[tuple[int, int], Member] = {}
+        c = cursor(connection)
+        for start in range(0, len(wanted), IN_VALUES):
+            chunk = wanted[start : start + IN_VALUES]
+            c.execute(
+                f"SELECT {_MEMBER} FROM talk_member WHERE (talk_id, user_id) IN {self._dialect.tuples(2, len(chunk))}",
+                [value for pair in chunk for value in pair],
+            )
+            members.update(((row[0], row[1]), Member(*row)) for row in c.fetchall())
+        return members
+
+    def load_roster(self, connection: Connection, talk_id: int, since_change: int = 0) -> list[Member]:
+        """All members that ever were, or those whose row changed after `since_change`."""
+        c = cursor(connection)
+        c.execute(
+            self._sql(f"SELECT {_MEMBER} FROM talk_member WHERE talk_id = ? AND change > ? ORDER BY user_id"),
+            (talk_id, since_change if since_change else -1),
+        )
+        return [Member(*row) for row in c.fetchall()]
+
+    def save_members(self, connection: Connection, members: Sequence[Member]) -> None:
+        """Inserts or overwrites whole rows."""
+        if members:
+            cursor(connection).execute(
+                self._dialect.upsert(
+                    "talk_member", _MEMBER_COLUMNS, ("talk_id", "user_id"), _MEMBER_COLUMNS[2:], len(members)
+                ),
+                [getattr(member, column) for member in members for column in _MEMBER_COLUMNS],
+            )
+
+    def upsert_cursors(self, connection: Connection, members: Sequence[Member], columns: Sequence[str]) -> None:
+        """Overwrites `columns` of rows that are there, in one statement."""
+        listed = ("talk_id", "user_id", "role", "state", "joined_sequence", *columns)
+        cursor(connection).execute(
+            self._dialect.upsert("talk_member", listed, ("talk_id", "user_id"), columns, len(members)),
+            [getattr(member, column) for member in members for column in listed],
+        )
+
+    # ---------------------------------------------------------------- messages
+
+    def find_sent(
+        self, connection: Connection, keys: Sequence[tuple[str, int, int]]
+    ) -> dict[tuple[str, int, int], tuple[bytes, StoredMessage]]:
+        """(msg_id, talk_id, sender_id) -> (request_hash, message as it is now) of those that are stored."""
+        c = cursor(connection)
+        c.execute(
+            f"SELECT {_MESSAGE}, m.request_hash FROM {_MESSAGE_FROM} WHERE (m.msg_id, m.talk_id, m.sender_id) IN "
+            + self._dialect.tuples(3, len(keys)),
+            [value for key in keys for value in key],
+        )
+        return {(row[2], row[0], row[3]): (bytes(row[10]), _message(row)) for row in c.fetchall()}
+
+    def insert_messages(self, connection: Connection, messages: Sequence[tuple[StoredMessage, bytes]]) -> None:
+        """(message, request_hash) rows, in one statement."""
+        cursor(connection).execute(
+            "INSERT INTO message (talk_id, sequence, msg_id, sender_id, msg_type, body, quote, request_hash, sent_at_ms) "
+            "VALUES" + self._dialect.rows(9, len(messages)),
+            [
+                value
+                for m, request_hash in messages
+                for value in (
+                    m.talk_id, m.sequence, m.msg_id, m.sender_id, m.msg_type, m.body, m.quote, request_hash, m.sent_at_ms,
+                )
+            ],
+        )  # fmt: skip
+
+    def load_messages(
+        self, connection: Connection, keys: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], StoredMessage]:
+        """Messages by (talk_id, sequence), recalled and expired ones included."""
+        messages: dict[tuple[int, int], StoredMessage] = {}
+        c = cursor(connection)
+        for start in range(0, len(keys), IN_VALUES):
+            chunk = keys[start : start + IN_VALUES]
+            c.execute(
+                f"SELECT {_MESSAGE} FROM {_MESSAGE_FROM} WHERE (m.talk_id, m.sequence) IN "
+                + self._dialect.tuples(2, len(chunk)),
+                [value for key in chunk for value in key],
+            )
+            messages.update(((row[0], row[1]), _message(row)) for row in c.fetchall())
+        return messages
+
+    def find_by_msg_id(self, connection: Connection, talk_id: int, msg_ids: Sequence[str]) -> list[StoredMessage]:
+        """All messages of a talk with one of `msg_ids` (several senders may have used the same), ascending."""
+        c = cursor(connection)
+        c.execute(
+            self._sql(
+                f"SELECT {_MESSAGE} FROM {_MESSAGE_FROM} WHERE m.msg_id IN ({self._dialect.marks(len(msg_ids))}) "
+                "AND m.talk_id = ? ORDER BY m.sequence"
+            ),
+            [*msg_ids, talk_id],
+        )
+        return [_message(row) for row in c.fetchall()]
+
+    def load_page(
+        self,
+        connection: Connection,
+        talk_id: int,
+        user_id: int,
+        lowest: int,
+        highest: int,
+        limit: int,
+        msg_type: int = 0,
+    ) -> list[StoredMessage]:
+        """The newest `limit` records of lowest..highest that the user has not hidden, newest first. Filters come before
+        the limit: a short page is the last (contract: http-api, "Sending and reading")."""
+        by_type = " AND m.msg_type = ? AND COALESCE(c.recalled_by, 0) = 0" if msg_type else ""
+        c = cursor(connection)
+        c.execute(
+            self._sql(
+                f"SELECT {_MESSAGE} FROM {_MESSAGE_FROM} "
+                "LEFT JOIN message_hidden h ON h.talk_id = m.talk_id AND h.user_id = ? AND h.sequence = m.sequence "
+                "WHERE m.talk_id = ? AND m.sequence BETWEEN ? AND ? AND h.sequence IS NULL "
+                f"AND COALESCE(c.expired, 0) = 0{by_type} ORDER BY m.sequence DESC LIMIT ?"
+            ),
+            [user_id, talk_id, lowest, highest, *([msg_type] if msg_type else []), limit],
+        )
+        return [_message(row) for row in c.fetchall()]
+
+    def load_windows(
+        self, connection: Connection, user_id: int, windows: Sequence[tuple[int, int, int]]
+    ) -> dict[int, list[StoredMessage]]:
+        """Records of many (talk_id, lowest, highest) windows that the user has not hidden, ascending: one UNION ALL a
+        chunk of talks."""
+        found: dict[int, list[StoredMessage]] = {}
+        c = cursor(connection)
+        for start in range(0, len(windows), UNION_TERMS):
+            chunk = windows[start : start + UNION_TERMS]
+            term = self._sql(
+                f"SELECT {_MESSAGE} FROM {_MESSAGE_FROM} "
+                "LEFT JOIN message_hidden h ON h.talk_id = m.talk_id AND h.user_id = ? AND h.sequence = m.sequence "
+                "WHERE m.talk_id = ? AND m.sequence BETWEEN ? AND ? AND h.sequence IS NULL AND COALESCE(c.expired, 0) = 0"
+            )
+            c.execute(
+                " UNION ALL ".join([term] * len(chunk)) + " ORDER BY 1, 2",
+                [value for talk_id, low, high in chunk for value in (user_id, talk_id, low, high)],
+            )
+            for row in c.fetchall():
+                found.setdefault(row[0], []).append(_message(row))
+        return found
+
+    # ---------------------------------------------------------------- changes
+
+    def load_changed(
+        self, connection: Connection, cursors: Sequence[tuple[int, int, int]], limit: int
+    ) -> dict[int, list[int]]:
+        """(talk_id, change, highest) -> sequences up to `highest` that changed after `change`, at most `limit` a talk."""
+        return self._load_numbers(
+            connection,
+            "SELECT * FROM (SELECT talk_id, sequence FROM message_change WHERE talk_id = ? AND change > ? "
+            "AND sequence <= ? LIMIT ?) AS t",
+            [(*cursor_, limit) for cursor_ in cursors],
+        )
+
+    def load_hidden(
+        self, connection: Connection, user_id: int, cursors: Sequence[tuple[int, int, int]], limit: int
+    ) -> dict[int, list[int]]:
+        """(talk_id, own, highest) -> sequences up to `highest` that the user hid after `own`, at most `limit` a talk."""
+        return self._load_numbers(
+            connection,
+            "SELECT * FROM (SELECT talk_id, sequence FROM message_hidden WHERE talk_id = ? AND user_id = ? AND own > ? "
+            "AND sequence <= ? LIMIT ?) AS t",
+            [(talk_id, user_id, own, highest, limit) for talk_id, own, highest in cursors],
+        )
+
+    def _load_numbers(
+        self, connection: Connection, term: str, parameters: Sequence[Sequence[int]]
+    ) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        c = cursor(connection)
+        for start in range(0, len(parameters), UNION_TERMS):
+            chunk = parameters[start : start + UNION_TERMS]
+            c.execute(
+                " UNION ALL ".join([self._sql(term)] * len(chunk)), [value for values in chunk for value in values]
+            )
+            for talk_id, sequence in c.fetchall():
+                found.setdefault(talk_id, []).append(sequence)
+        return found
+
+    def save_change(
+        self, connection: Connection, talk_id: int, sequence: int, change: int, *, recalled_by: int
+    ) -> None:
+        columns = ("talk_id", "sequence", "change", "recalled_by")
+        cursor(connection).execute(
+            self._dialect.upsert("message_change", columns, columns[:2], columns[2:], 1),
+            (talk_id, sequence, change, recalled_by),
+        )
+
+    def hide(self, connection: Connection, member: Member, sequences: Sequence[int]) -> None:
+        columns = ("talk_id", "user_id", "sequence", "own")
+        cursor(connection).execute(
+            self._dialect.upsert("message_hidden", columns, columns[:3], ("talk_id",), len(sequences)),
+            [v for sequence in sequences for v in (member.talk_id, member.user_id, sequence, member.own)],
+        )
+
+    def hidden_among(
+        self, connection: Connection, talk_id: int, user_id: int, sequences: Sequence[int]
+    ) -> set[int]:
+        if not sequences:
+            return set()
+        c = cursor(connection)
+        c.execute(
+            self._sql(
+                "SELECT sequence FROM message_hidden WHERE talk_id = ? AND user_id = ? "
+                f"AND sequence IN ({self._dialect.marks(len(sequences))})"
+            ),
+            [talk_id, user_id, *sequences],
+        )
+        return {row[0] for row in c.fetchall()}
+
+    def hidden_of(self, connection: Connection, user_id: int, keys: Sequence[tuple[int, int]]) -> set[int]:
+        """Talks of those (talk_id, sequence) messages that the user has hidden."""
+        hidden: set[int] = set()
+        c = cursor(connection)
+        for start in range(0, len(keys), IN_VALUES):
+            chunk = keys[start : start + IN_VALUES]
+            c.execute(
+                "SELECT talk_id FROM message_hidden WHERE (talk_id, user_id, sequence) IN "
+                + self._dialect.tuples(3, len(chunk)),
+                [value for talk_id, sequence in chunk for value in (talk_id, user_id, sequence)],
+            )
+            hidden.update(row[0] for row in c.fetchall())
+        return hidden
+
+    def newest_visible(
+        self, connection: Connection, user_id: int, windows: Mapping[int, tuple[int, int]]
+    ) -> dict[int, StoredMessage]:
+        """talk_id -> (lowest, highest) in; the newest record of each that the user may see out."""
+        found: dict[int, StoredMessage] = {}
+        c = cursor(connection)
+        term = self._sql(
+            f"SELECT * FROM (SELECT {_MESSAGE} FROM {_MESSAGE_FROM} "
+            "LEFT JOIN message_hidden h ON h.talk_id = m.talk_id AND h.user_id = ? AND h.sequence = m.sequence "
+            "WHERE m.talk_id = ? AND m.sequence BETWEEN ? AND ? AND h.sequence IS NULL AND COALESCE(c.expired, 0) = 0 "
+            "ORDER BY m.sequence DESC LIMIT 1) AS t"
+        )
+        wanted = [(user_id, talk_id, low, high) for talk_id, (low, high) in windows.items() if low <= high]
+        for start in range(0, len(wanted), UNION_TERMS):
+            chunk = wanted[start : start + UNION_TERMS]
+            c.execute(" UNION ALL ".join([term] * len(chunk)), [value for values in chunk for value in values])
+            found.update((row[0], _message(row)) for row in c.fetchall())
+        return found

@@ -1,0 +1,278 @@
+"""What clients read of this room: stored messages to Records, and the envelopes of its events, per codec.
+
+Codec 0 (the reference client) gets the display strings that its page shows as HTML escaped with exactly the five
+references that it turns back (contract: http-api, "Text is shown as HTML by the reference client"); codec 1 gets texts
+as typed. Times as text are in the cluster's one zone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from xinyu_services.directory import NOBODY, Name
+from xinyu_services.message.model import (
+    FIRST_SYSTEM_TYPE,
+    UNDELIVERED_DIGEST,
+    Member,
+    MemberState,
+    MsgType,
+    StoredMessage,
+    Talk,
+    TalkKey,
+    TalkMode,
+    compact_json,
+    void_ranges,
+)
+from xinyu_services.message.service import TalkAnswer
+
+LEGACY_CODEC: Final = 0
+_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
+_STATES: Final = {MemberState.IN: "in", MemberState.LEFT: "left", MemberState.REMOVED: "removed"}
+_encode = msgspec.json.Encoder().encode
+
+
+class Record(msgspec.Struct):
+    """A message as clients read it (contract: http-api, "Shapes"). `extra` and `quote` are JSON texts."""
+
+    talk_id: int
+    msg_id: str
+    sequence: int
+    msg_type: int
+    from_id: int
+    nickname: str
+    avatar: str
+    is_revoked: int
+    status: int
+    send_time: str
+    sent_at_ms: int
+    extra: str
+    quote: str
+
+
+def escape_html(text: str) -> str:
+    """The five characters, as the reference client turns them back when a user copies."""
+    return text.translate(_ESCAPES)
+
+
+class MessageView:
+    """Encodes for clients; holds nothing but the zone."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._last_second = (-1, "")
+
+    def time_text(self, at_ms: int) -> str:
+        """`YYYY-MM-DD HH:MM:SS` in the cluster's zone."""
+        second = at_ms // 1000
+        if self._last_second[0] != second:
+            self._last_second = (second, datetime.fromtimestamp(second, self._zone).strftime("%Y-%m-%d %H:%M:%S"))
+        return self._last_second[1]
+
+    def digest(self, text: str, codec: int) -> str:
+        return escape_html(text) if codec == LEGACY_CODEC else text
+
+    # ---------------------------------------------------------------- records
+
+    def record(self, message: StoredMessage, sender: Name, codec: int) -> Record:
+        recalled = bool(message.recalled_by)
+        extra = "{}" if recalled else message.body
+        if codec == LEGACY_CODEC and not recalled:
+            extra = _escaped_extra(message.msg_type, extra)
+        return Record(
+            message.talk_id,
+            message.msg_id,
+            message.sequence,
+            message.msg_type,
+            message.sender_id,
+            sender.name,
+            sender.avatar,
+            1 if recalled else 2,
+            1,
+            self.time_text(message.sent_at_ms),
+            message.sent_at_ms,
+            extra,
+            "{}" if recalled else message.quote,
+        )
+
+    def records(
+        self, messages: Iterable[StoredMessage], names: Mapping[int, Name], codec: int
+    ) -> list[Record]:
+        return [self.record(m, names.get(m.sender_id, NOBODY), codec) for m in messages]
+
+    def undelivered(
+        self, talk_id: int, user_id: int, msg_id: str, msg_type: int, body: str, sender: Name, now_ms: int, codec: int
+    ) -> Record:
+        """The answer to a text between two who are no friends: it is not stored (contract: http-api, "Codes")."""
+        extra = json.loads(_escaped_extra(msg_type, body) if codec == LEGACY_CODEC else body)
+        extra |= {"invalid": True, "invalid_reason": "not_friend"}
+        return Record(
+            talk_id, msg_id, 0, msg_type, user_id, sender.name, sender.avatar, 2, 3,
+            self.time_text(now_ms), now_ms, compact_json(extra), "{}",
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------- sync
+
+    def talk_answer(
+        self, answer: TalkAnswer, names: Mapping[int, Name], profile: Name | None, codec: int
+    ) -> bytes:
+        talk, member = answer.talk, answer.member
+        shown: dict[str, Any] = {
+            "talk_id": talk.talk_id,
+            "last_sequence": member.visible_to(talk),
+            "last_change": talk.last_change,
+            "own": member.own,
+            "from": member.visible_from(talk),
+            "base": answer.base,
+            "read_sequence": member.read_to,
+            "records": self.records(answer.records, names, codec),
+            "voids": void_ranges(sorted(answer.voids)),
+            "member": {
+                "state": _STATES[MemberState(member.state)],
+                "role": member.role,
+                "muted_until_ms": member.muted_until_ms,
+            },
+        }
+        if profile is not None:
+            shown["profile"] = profile_of(talk, profile)
+        if answer.stale:
+            shown["stale"] = True
+        return _encode(shown)
+
+    # ---------------------------------------------------------------- events
+
+    def im_message(self, key: TalkKey, message: StoredMessage, sender: Name, codec: int) -> bytes:
+        """Single chats: to_from_id is the receiver's user id for both sides (contract: ws-events)."""
+        payload: dict[str, Any] = {
+            "to_from_id": key.peer_of(message.sender_id),
+            "from_id": message.sender_id,
+            "talk_mode": key.mode,
+            "body": self.record(message, sender, codec),
+        }
+        if codec == LEGACY_CODEC:
+            return envelope("im.message", payload, f"m-{message.talk_id}-{message.sequence}")
+        payload["talk_id"], payload["sequence"] = message.talk_id, message.sequence
+        return envelope("im.message", payload)
+
+    def session_update(
+        self, key: TalkKey, viewer_id: int, sender_id: int, digest: str, at_ms: int, ackid: str, *, invalid: bool = False
+    ) -> bytes:
+        """Legacy only: the list entry's new digest, as `viewer_id` names the talk (a group: everybody alike)."""
+        payload: dict[str, Any] = {
+            "talk_mode": key.mode,
+            "to_from_id": key.peer_of(viewer_id),
+            "sender_id": sender_id,
+            "msg_text": UNDELIVERED_DIGEST if invalid else escape_html(digest),
+            "updated_at": at_ms,
+        }
+        if invalid:
+            payload["invalid"] = True
+        return envelope("im.session.update", payload, ackid)
+
+    def revoked(self, key: TalkKey, message: StoredMessage, change: int) -> bytes:
+        """Legacy only."""
+        return envelope(
+            "im.message.revoke",
+            {
+                "talk_mode": key.mode,
+                "to_from_id": key.peer_of(message.sender_id),
+                "from_id": message.sender_id,
+                "msg_id": message.msg_id,
+                "remark": escape_html(message.digest),
+            },
+            f"c-{message.talk_id}-{change}",
+        )
+
+    def talk_changed(
+        self,
+        talk_id: int,
+        change: int,
+        *,
+        records: Sequence[Record] = (),
+        voids: Sequence[int] = (),
+        members: Sequence[Member] = (),
+        profile: dict[str, Any] | None = None,
+    ) -> bytes:
+        """`xinyu.v1` only; empty lists are the number alone."""
+        payload: dict[str, Any] = {
+            "talk_id": talk_id,
+            "change": change,
+            "records": records,
+            "voids": void_ranges(list(voids)),
+        }
+        if members:
+            payload["members"] = [member_view(m) for m in members]
+        if profile is not None:
+            payload["profile"] = profile
+        return envelope("talk.changed", payload)
+
+    def talk_own(self, talk: Talk, member: Member, voids: Sequence[int]) -> bytes:
+        """`xinyu.v1` only."""
+        return envelope(
+            "talk.own",
+            {
+                "talk_id": talk.talk_id,
+                "own": member.own,
+                "read_sequence": member.read_to,
+                "from": member.visible_from(talk),
+                "voids": void_ranges(list(voids)),
+            },
+        )
+
+    def typing(self, mode: int, to_from_id: int, from_id: int, talk_id: int) -> bytes:
+        return envelope(
+            "im.message.keyboard",
+            {"talk_mode": mode, "to_from_id": to_from_id, "from_id": from_id}
+            | ({"talk_id": talk_id} if talk_id else {}),
+        )
+
+
+def profile_of(talk: Talk, name: Name) -> dict[str, Any]:
+    return {"name": name.name, "avatar": name.avatar, "mute_all": bool(talk.mute_all)}
+
+
+def member_view(member: Member) -> dict[str, Any]:
+    return {
+        "user_id": member.user_id,
+        "role": member.role,
+        "state": _STATES[MemberState(member.state)],
+        "muted_until_ms": member.muted_until_ms,
+    }
+
+
+def envelope(event: str, payload: Any, ackid: str = "") -> bytes:
+    """`{"event", "payload", "ackid"?}` (contract: ws-events)."""
+    return _encode({"event": event, "payload": payload, "ackid": ackid} if ackid else {"event": event, "payload": payload})
+
+
+def _escaped_extra(msg_type: int, extra: str) -> str:
+    """`extra` with the strings that the reference client's page shows as HTML escaped."""
+    if msg_type == MsgType.TEXT:
+        shown = json.loads(extra)
+        if isinstance(shown.get("content"), str):
+            shown["content"] = escape_html(shown["content"])
+        return compact_json(shown)
+    if msg_type == MsgType.MIXED:
+        shown = json.loads(extra)
+        for item in shown.get("items", ()):
+            if item.get("type") == 1 and isinstance(item.get("content"), str):
+                item["content"] = escape_html(item["content"])
+        return compact_json(shown)
+    if msg_type > FIRST_SYSTEM_TYPE:
+        shown = json.loads(extra)
+        if isinstance(shown.get("owner_name"), str):
+            shown["owner_name"] = escape_html(shown["owner_name"])
+        for member in shown.get("members", ()):
+            if isinstance(member.get("nickname"), str):
+                member["nickname"] = escape_html(member["nickname"])
+        return compact_json(shown)
+    return extra
+
+
+def is_group(key: TalkKey) -> bool:
+    return key.mode == TalkMode.GROUP

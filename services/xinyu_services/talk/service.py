@@ -1,0 +1,402 @@
+"""Use cases of the talk room. It owns session rows; heads, names and the other rooms' rows come by RPC."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from xinyu.base.clock import Clock
+from xinyu.base.errors import INVALID, NOT_MEMBER, UNAVAILABLE, XinYuError
+from xinyu.delivery.dispatcher import Dispatcher
+from xinyu.delivery.outbox import Event
+from xinyu.storage.database import Database, DatabaseError, Duplicate, Retry
+from xinyu.wire.v1 import contact_pb2, message_pb2, options_pb2, presence_pb2
+from xinyu.wire.v1.contact_rpc import ContactStub
+from xinyu.wire.v1.message_rpc import MessageStub
+from xinyu.wire.v1.presence_rpc import PresenceStub
+from xinyu.wire.v1.user_rpc import UserStub
+from xinyu_services.directory import Directory
+from xinyu_services.talk.model import (
+    PAGE_RECORDS,
+    PAGE_ROWS,
+    PAGE_TALKS,
+    SHOWN_AT_ONCE,
+    TOMBSTONE_KEEP_MS,
+    RoomVersion,
+    Session,
+    SessionState,
+    must_reset,
+    seeded,
+)
+from xinyu_services.talk.store import TalkStore
+from xinyu_services.talk.view import TalkView
+
+T = TypeVar("T")
+WRITE_ATTEMPTS: Final = 4
+PURGE_LIMIT: Final = 500
+ROOMS: Final = ("talk", "contact", "user")
+MEMBER_IN: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A session row that the message room wants to be there."""
+
+    user_id: int
+    to_from_id: int
+    revision: int
+    hidden_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """What a device holds of a talk."""
+
+    talk_id: int
+    sequence: int
+    change: int
+    own: int
+
+
+class TalkService:
+    """Constructed by the composition root."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: TalkStore,
+        view: TalkView,
+        dispatcher: Dispatcher,
+        directory: Directory,
+        messages: MessageStub,
+        contacts: ContactStub,
+        users: UserStub,
+        presence: PresenceStub,
+        epoch: Callable[[Connection], str],
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._view = view
+        self._dispatcher = dispatcher
+        self._directory = directory
+        self._messages = messages
+        self._contacts = contacts
+        self._users = users
+        self._presence = presence
+        self._epoch = epoch
+        self._clock = clock
+
+    # ---------------------------------------------------------------- the list
+
+    async def list_sessions(self, user_id: int, codec: int) -> list[dict[str, Any]]:
+        """Sessions that the list shows, pinned first, then newest."""
+        sessions = await self._read(lambda connection: self._store.load_alive(connection, user_id))
+        heads = await self._heads(user_id, [s.talk_id for s in sessions], codec)
+        listed = [s for s in sessions if s.talk_id in heads and s.is_listed(heads[s.talk_id].last_sequence)]
+        shown = await self._shown(user_id, listed, heads)
+        order = sorted(
+            zip(listed, shown, strict=True),
+            key=lambda pair: (
+                pair[0].pinned_at_ms,
+                heads[pair[0].talk_id].last_at_ms or pair[0].created_at_ms,
+                pair[0].talk_id,
+            ),
+            reverse=True,
+        )
+        return [session for _, session in order]
+
+    async def _heads(self, user_id: int, talk_ids: Sequence[int], codec: int) -> dict[int, message_pb2.Head]:
+        if not talk_ids:
+            return {}
+        page = await self._messages.load_heads(
+            message_pb2.LoadHeadsRequest(user_id=user_id, talk_ids=talk_ids, codec=codec)  # type: ignore[arg-type]
+        )
+        return {head.talk_id: head for head in page.heads}
+
+    async def _shown(
+        self, user_id: int, sessions: Sequence[Session], heads: Mapping[int, message_pb2.Head], *, ask_online: bool = False
+    ) -> list[dict[str, Any]]:
+        peers = [s.to_from_id for s in sessions if s.talk_mode == 1]
+        names = await self._directory.users(peers)
+        groups = await self._directory.groups([s.to_from_id for s in sessions if s.talk_mode == 2])
+        remarks: dict[int, str] = {}
+        online: set[int] = set()
+        if peers:
+            page = await self._contacts.load_remarks(
+                contact_pb2.LoadRemarksRequest(owner_id=user_id, user_ids=peers)
+            )
+            remarks = {remark.user_id: remark.remark for remark in page.remarks}
+            if ask_online:
+                online = await self._online(peers)
+        return [
+            self._view.session(
+                s, heads.get(s.talk_id), names, groups, remarks, online=s.talk_mode == 1 and s.to_from_id in online
+            )
+            for s in sessions
+        ]
+
+    async def _online(self, user_ids: Sequence[int]) -> set[int]:
+        try:
+            answer = await self._presence.load_online(presence_pb2.OnlineRequest(user_ids=user_ids))
+        except XinYuError:
+            return set()  # a hint: nobody waits for it
+        return set(answer.online_user_ids)
+
+    async def create_session(self, user_id: int, mode: int, to_from_id: int, codec: int) -> tuple[int, dict[str, Any]]:
+        """Get or make one's row, and show it. Raises SELF, UNKNOWN_USER, UNKNOWN_GROUP, NOT_MEMBER."""
+        head = await self._messages.open_talk(
+            message_pb2.OpenTalkRequest(
+                user_id=user_id, target=message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id)
+            )
+        )
+        if mode == 2 and not head.is_member:
+            raise XinYuError(NOT_MEMBER)
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection, events: list[Event]) -> None:
+            row = self._store.load_session(connection, user_id, head.talk_id)
+            if row is not None and row.state == SessionState.ALIVE and row.hidden_sequence == SHOWN_AT_ONCE:
+                return
+            if row is not None and row.state == SessionState.ALIVE and head.last_sequence > row.hidden_sequence:
+                return  # it is in the list
+            if row is None:
+                row = _new_session(user_id, head.talk_id, mode, to_from_id, 0, SHOWN_AT_ONCE, now_ms)
+            row.state, row.hidden_sequence = SessionState.ALIVE, SHOWN_AT_ONCE
+            self._save(connection, row, now_ms, events, shown=True)
+
+        await self._write(work)
+        return await self.load_session(user_id, mode, to_from_id, codec)
+
+    async def load_session(self, user_id: int, mode: int, to_from_id: int, codec: int) -> tuple[int, dict[str, Any]]:
+        """One's Session of one talk, whether the list shows it or not."""
+        page = await self._messages.load_heads(
+            message_pb2.LoadHeadsRequest(
+                user_id=user_id,
+                targets=[message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id)],
+                codec=codec,  # type: ignore[arg-type]
+            )
+        )
+        if not page.heads:
+            raise XinYuError(NOT_MEMBER)
+        head = page.heads[0]
+        row = await self._read(lambda connection: self._store.load_session(connection, user_id, head.talk_id))
+        if row is None:
+            row = _new_session(user_id, head.talk_id, mode, to_from_id, 0, SHOWN_AT_ONCE, self._clock.now_ms())
+        shown = await self._shown(user_id, [row], {head.talk_id: head}, ask_online=True)
+        return head.talk_id, shown[0]
+
+    async def delete_session(self, user_id: int, mode: int, to_from_id: int, sequence: int | None) -> None:
+        """Hides the entry until a message after `sequence` (None = the last); one's row of a talk that one has left is
+        deleted. Repeats change nothing."""
+        page = await self._messages.load_heads(
+            message_pb2.LoadHeadsRequest(
+                user_id=user_id, targets=[message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id)]
+            )
+        )
+        if not page.heads:
+            return
+        head, now_ms = page.heads[0], self._clock.now_ms()
+        hidden = head.last_sequence if sequence is None else min(sequence, head.last_sequence)
+
+        def work(connection: Connection, events: list[Event]) -> None:
+            row = self._store.load_session(connection, user_id, head.talk_id)
+            if row is None or row.state != SessionState.ALIVE:
+                return
+            if head.member_state != MEMBER_IN:
+                row.state = SessionState.DELETED
+            elif hidden <= row.hidden_sequence:
+                return
+            row.hidden_sequence = hidden
+            self._save(connection, row, now_ms, events, shown=False)
+
+        await self._write(work)
+
+    async def ensure_sessions(self, talk_id: int, mode: int, seeds: Sequence[Seed]) -> None:
+        """The message room's command. A row with this or a higher revision is left alone."""
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection, events: list[Event]) -> None:
+            rows = self._store.load_sessions(connection, [(seed.user_id, talk_id) for seed in seeds])
+            for seed in sorted(seeds, key=lambda seed: seed.user_id):
+                row = rows.get((seed.user_id, talk_id))
+                if not seeded(row, seed.revision, seed.hidden_sequence):
+                    continue
+                if row is None:
+                    row = _new_session(
+                        seed.user_id, talk_id, mode, seed.to_from_id, seed.revision, seed.hidden_sequence, now_ms
+                    )
+                row.state, row.revision, row.hidden_sequence = (
+                    SessionState.ALIVE,
+                    seed.revision,
+                    seed.hidden_sequence,
+                )
+                self._save(connection, row, now_ms, events, shown=seed.hidden_sequence == SHOWN_AT_ONCE)
+
+        await self._write(work)
+
+    def _save(
+        self, connection: Connection, row: Session, now_ms: int, events: list[Event], *, shown: bool
+    ) -> None:
+        row.version = self._store.next_version(connection, row.user_id)
+        row.changed_at_ms = now_ms
+        self._store.save_sessions(connection, [row])
+        events.append(Event("v", (row.user_id, row.talk_id, row.version, shown), row))
+
+    async def purge_tombstones(self) -> int:
+        """Deletes rows that have been dead for 180 days, a batch at a time; a device that was away for longer starts
+        from nothing."""
+        before_ms, purged = self._clock.now_ms() - TOMBSTONE_KEEP_MS, 0
+        while True:
+            count = await self._database.write(
+                lambda connection: self._store.purge_tombstones(connection, before_ms, PURGE_LIMIT)
+            )
+            purged += count
+            if count < PURGE_LIMIT:
+                return purged
+
+    # ---------------------------------------------------------------- catching up
+
+    async def sync(
+        self, user_id: int, epoch: str, versions: Mapping[str, int], talks: Sequence[Cursor], next_: str, codec: int
+    ) -> dict[str, Any]:
+        """One page of what a device has missed (data.md, "Catching up"; contract: ws-events, `sync`)."""
+        carried = _decode_next(next_)
+        asked = {room: versions.get(room, 0) for room in ROOMS}
+        contact, user = await self._other_rows(user_id, asked, codec)
+        # The talk rows are read last: a row that they know of is then never newer than what the message room answers.
+        current, version, rows = await self._read(
+            lambda connection: self._talk_rows(connection, user_id, asked["talk"])
+        )
+        floors = {"talk": version.floor, "contact": contact.floor, "user": user.floor}
+        reset = must_reset(current, epoch, asked, floors, carried)
+        if reset:
+            asked, talks = dict.fromkeys(ROOMS, 0), ()
+            contact, user = await self._other_rows(user_id, asked, codec)
+            current, version, rows = await self._read(lambda connection: self._talk_rows(connection, user_id, 0))
+        more = contact.more or user.more
+        answered = {
+            "talk": version.version,
+            "contact": contact.rows[-1].version if contact.more else contact.version,
+            "user": user.rows[-1].version if user.more else user.version,
+        }
+        if len(rows) > PAGE_TALKS:
+            more, rows = True, rows[:PAGE_TALKS]
+            answered["talk"] = rows[-1].version
+        cursors = {
+            c.talk_id: options_pb2.TalkCursor(
+                talk_id=c.talk_id, sequence=c.sequence, change=c.change, own=c.own, named=True
+            )
+            for c in talks
+        }
+        for row in rows:
+            if row.state == SessionState.ALIVE and row.talk_id not in cursors:
+                cursors[row.talk_id] = options_pb2.TalkCursor(talk_id=row.talk_id)
+        talk_answers: list[msgspec.Raw] = []
+        if cursors:
+            answer = await self._messages.sync_talks(
+                message_pb2.SyncTalksRequest(
+                    user_id=user_id,
+                    talks=cursors.values(),
+                    talk_limit=max(PAGE_TALKS, len(rows)),
+                    record_limit=PAGE_RECORDS,
+                    codec=codec,  # type: ignore[arg-type]
+                )
+            )
+            talk_answers = [msgspec.Raw(talk) for talk in answer.talks]
+            more = more or answer.more
+        page: dict[str, Any] = {
+            "epoch": current,
+            "reset": reset,
+            "versions": answered,
+            "rows": {
+                "talk": [self._view.row(row) for row in rows],
+                "contact": [msgspec.Raw(row.encoded) for row in contact.rows],
+                "user": [msgspec.Raw(row.encoded) for row in user.rows],
+            },
+            "talks": talk_answers,
+        }
+        if more:
+            page["next"] = _encode_next(floors)
+        return page
+
+    async def _other_rows(
+        self, user_id: int, asked: Mapping[str, int], codec: int
+    ) -> tuple[options_pb2.RowsResponse, options_pb2.RowsResponse]:
+        def request(room: str) -> options_pb2.RowsRequest:
+            return options_pb2.RowsRequest(
+                user_id=user_id, version=asked[room], limit=PAGE_ROWS, codec=codec  # type: ignore[arg-type]
+            )
+
+        return await self._contacts.load_rows(request("contact")), await self._users.load_rows(request("user"))
+
+    def _talk_rows(
+        self, connection: Connection, user_id: int, version: int
+    ) -> tuple[str, RoomVersion, list[Session]]:
+        current = self._store.load_version(connection, user_id)
+        rows = (
+            self._store.load_newer(connection, user_id, version, PAGE_TALKS + 1) if current.version > version else []
+        )
+        return self._epoch(connection), current, rows
+
+    async def epoch(self) -> str:
+        return await self._read(self._epoch)
+
+    # ---------------------------------------------------------------- transactions
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.read(work)
+        except DatabaseError:
+            raise XinYuError(UNAVAILABLE) from None
+
+    async def _write(self, work: Callable[[Connection, list[Event]], T]) -> T:
+        for attempt in range(1, WRITE_ATTEMPTS + 1):
+            batch = self._dispatcher.outbox.open()
+
+            def transaction(connection: Connection, batch=batch) -> T:  # type: ignore[no-untyped-def]
+                events: list[Event] = []
+                result = work(connection, events)
+                batch.write(connection, events)
+                return result
+
+            try:
+                result = await self._database.write(transaction)
+            except (Retry, Duplicate):
+                if attempt == WRITE_ATTEMPTS:
+                    raise XinYuError(UNAVAILABLE) from None
+                continue
+            except DatabaseError:
+                raise XinYuError(UNAVAILABLE) from None
+            self._dispatcher.committed(batch)
+            return result
+        raise AssertionError("unreachable")
+
+
+def _new_session(
+    user_id: int, talk_id: int, mode: int, to_from_id: int, revision: int, hidden_sequence: int, now_ms: int
+) -> Session:
+    return Session(
+        user_id, talk_id, 0, mode, to_from_id, SessionState.ALIVE, revision, 0, 2, hidden_sequence, "", "", now_ms, now_ms
+    )
+
+
+def _encode_next(floors: Mapping[str, int]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode([floors[room] for room in ROOMS])).decode()
+
+
+def _decode_next(text: str) -> dict[str, int]:
+    """The floors that `next` carries; it is opaque to devices, and what is not ours is refused."""
+    if not text:
+        return {}
+    try:
+        values = msgspec.json.decode(base64.urlsafe_b64decode(text.encode()), type=tuple[int, int, int])
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise XinYuError(INVALID, "next is not one of ours.") from None
+    return dict(zip(ROOMS, values, strict=True))
