@@ -7,8 +7,9 @@
  * - Every 15 minutes, with jitter, a sync notices a lost last push.
  * - The buffer is bounded: what does not fit in it is dropped, and one more sync makes up for it.
  */
-import { GAP, OLD, APPLIED } from "./replica.js";
 import { backoffDelay } from "./backoff.js";
+import { missingRanges } from "./ranges.js";
+import { APPLIED, GAP, OLD } from "./replica.js";
 
 const BUFFER_EVENTS = 2000;
 const PAGES_MAX = 1000;
@@ -60,6 +61,11 @@ export class Catchup {
       this.start();
     }
     this.onChange();
+  }
+
+  /** True when this connection has been synced and nothing waits. */
+  get isLevel() {
+    return this.online && !this.syncing;
   }
 
   keep(event, payload) {
@@ -154,8 +160,11 @@ export class Catchup {
       if (this.generation !== generation) return false;
       const result = this.replica.applyRange(talk, epoch, from, to, answer);
       if (result === GAP) return false;
-      if (result === APPLIED) turn = -1; // progress: only answers that are too old are counted
       this.onChange();
+      if (result === APPLIED) {
+        if (missingRanges(talk.held, from, to).length) return false; // an answer that leaves holes will not fill them later
+        turn = -1; // only answers that are too old are counted
+      }
     }
     return false;
   }

@@ -90,12 +90,16 @@ export class ChatView {
       if (detail.talk_id === talkId) this.soon();
     };
     this.onVisible = () => this.markRead();
+    this.onRead = ({ detail }) => {
+      if (detail.talk_id === talkId) this.markRead();
+    };
     this.onConnection = ({ detail }) => {
       if (detail.name === "connected") this.soon();
     };
     client.addEventListener("change", this.onChange);
     client.addEventListener("outgoing", this.onOutgoing);
     client.addEventListener("connection", this.onConnection);
+    client.addEventListener("read", this.onRead);
     typing.addEventListener("change", this.soon);
     document.addEventListener("visibilitychange", this.onVisible);
     window.addEventListener("focus", this.onVisible);
@@ -142,7 +146,10 @@ export class ChatView {
 
   drawHeader() {
     const { row, talk, client } = this;
-    if (!row) return;
+    if (!row) {
+      this.composer.block(client.catchup.isLevel ? strings.unknownChat : strings.connecting);
+      return;
+    }
     const face = client.faceOf(row);
     const isGroup = row.talk_mode === GROUP;
     const members = talk?.roster?.size;
@@ -470,6 +477,7 @@ export class ChatView {
     this.client.removeEventListener("change", this.onChange);
     this.client.removeEventListener("outgoing", this.onOutgoing);
     this.client.removeEventListener("connection", this.onConnection);
+    this.client.removeEventListener("read", this.onRead);
     this.typing.removeEventListener("change", this.soon);
     document.removeEventListener("visibilitychange", this.onVisible);
     window.removeEventListener("focus", this.onVisible);

@@ -8,6 +8,11 @@ const TEXT_MAX = 4096;
 const HEIGHT_MAX_PX = 160;
 const drafts = new Map();
 
+/** Forgets what was written and not sent, when the user logs out. */
+export function forgetDrafts() {
+  drafts.clear();
+}
+
 export class Composer {
   /**
    * @param {object} options

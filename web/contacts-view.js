@@ -27,7 +27,7 @@ export class ContactsView {
     );
     this.node = h(
       "section",
-      { class: "panel", id: "panel-contacts", role: "tabpanel", "aria-label": strings.contacts },
+      { class: "panel", "aria-label": strings.contacts },
       this.requestsTitle,
       this.requests,
       this.friendsTitle,

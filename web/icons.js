@@ -21,7 +21,7 @@ const PATHS = {
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("class", "icon");
+  svg.setAttribute("class", `icon is-${name}`);
   svg.setAttribute("aria-hidden", "true");
   for (const d of PATHS[name]) {
     const path = document.createElementNS(SVG, "path");

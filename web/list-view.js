@@ -14,9 +14,11 @@ export class ListView {
   /**
    * @param {import("./xinyu.js").XinYu} client
    * @param {import("./typing.js").Typing} typing
+   * @param {() => void} addContact
    */
-  constructor(client, typing) {
+  constructor(client, typing, addContact) {
     this.client = client;
+    this.addContact = addContact;
     this.typing = typing;
     this.openTalkId = null;
     this.list = h("ul", { class: "talk-list" });
@@ -24,7 +26,7 @@ export class ListView {
     this.search = h("input", { class: "input search", type: "search", placeholder: strings.searchChats, "aria-label": strings.searchChats });
     this.node = h(
       "section",
-      { class: "panel", id: "panel-chats", role: "tabpanel", "aria-label": strings.chats },
+      { class: "panel", "aria-label": strings.chats },
       h("div", { class: "search-box" }, icon("search"), this.search),
       this.list,
       this.empty,
@@ -76,7 +78,12 @@ export class ListView {
     if (!entries.length) {
       this.empty.replaceChildren(
         h("p", { class: "empty-title" }, wanted ? strings.noMatch : strings.noChats),
-        h("p", { class: "empty-hint" }, wanted ? "" : strings.noChatsHint),
+        ...(wanted
+          ? []
+          : [
+              h("p", { class: "empty-hint" }, strings.noChatsHint),
+              h("button", { class: "button is-primary", type: "button", onclick: this.addContact }, strings.addContact),
+            ]),
       );
     }
   }

@@ -2,6 +2,7 @@
 import { openAddContact } from "./add-contact-dialog.js";
 import { avatar } from "./avatar.js";
 import { ChatView } from "./chat-view.js";
+import { forgetDrafts } from "./composer.js";
 import { ConnectionView } from "./connection-view.js";
 import { ContactsView } from "./contacts-view.js";
 import { h } from "./dom.js";
@@ -23,13 +24,13 @@ export class MainView {
     this.chat = null;
     const openChat = (talkId) => location.assign(`#/chat/${talkId}`);
     const addContact = () => openAddContact(client, openChat);
-    this.listView = new ListView(client, this.typing);
+    this.listView = new ListView(client, this.typing, addContact);
     this.contactsView = new ContactsView(client, { openChat, addContact });
     this.connectionView = new ConnectionView(client);
 
     this.me = h("div", { class: "me" });
-    this.chatsTab = tab("chats", strings.chats, "#/");
-    this.contactsTab = tab("contacts", strings.contacts, "#/contacts");
+    this.chatsTab = tab(strings.chats, "#/");
+    this.contactsTab = tab(strings.contacts, "#/contacts");
     this.side = h(
       "aside",
       { class: "side" },
@@ -42,7 +43,7 @@ export class MainView {
         action("logOut", strings.logOut, logOut),
       ),
       this.connectionView.node,
-      h("nav", { class: "tabs", role: "tablist" }, this.chatsTab.node, this.contactsTab.node),
+      h("nav", { class: "tabs" }, this.chatsTab.node, this.contactsTab.node),
       this.listView.node,
       this.contactsView.node,
     );
@@ -52,6 +53,7 @@ export class MainView {
     this.onHash = () => this.route();
     client.addEventListener("change", this.soon);
     window.addEventListener("hashchange", this.onHash);
+    this.showTab(false);
   }
 
   /** Called once the node is in the page. */
@@ -74,14 +76,13 @@ export class MainView {
   showTab(isContacts) {
     this.listView.node.hidden = isContacts;
     this.contactsView.node.hidden = !isContacts;
-    this.chatsTab.node.setAttribute("aria-selected", String(!isContacts));
-    this.contactsTab.node.setAttribute("aria-selected", String(isContacts));
+    this.chatsTab.node.setAttribute("aria-current", isContacts ? "false" : "page");
+    this.contactsTab.node.setAttribute("aria-current", isContacts ? "page" : "false");
   }
 
   openChat(talkId) {
     if (this.chat?.talkId === talkId) return;
     this.closeChat();
-    if (this.listView.node.hidden && this.contactsView.node.hidden) this.showTab(false);
     this.chat = new ChatView(this.client, this.typing, talkId, { back: () => location.assign("#/") });
     this.stage.replaceChildren(this.chat.node);
     this.listView.select(talkId);
@@ -124,6 +125,7 @@ export class MainView {
     this.listView.dispose();
     this.contactsView.dispose();
     this.connectionView.dispose();
+    forgetDrafts();
     document.title = strings.appName;
   }
 }
@@ -132,9 +134,9 @@ function action(iconName, label, onclick) {
   return h("button", { class: "icon-button", type: "button", "aria-label": label, title: label, onclick }, icon(iconName));
 }
 
-function tab(name, label, href) {
+function tab(label, href) {
   const badge = h("span", { class: "badge", hidden: true });
-  const node = h("a", { class: "tab", role: "tab", href, "aria-controls": `panel-${name}`, "aria-selected": "false" }, label, badge);
+  const node = h("a", { class: "tab", href }, label, badge);
   return {
     node,
     count(number, description) {

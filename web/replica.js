@@ -15,7 +15,7 @@
  * - Every method leaves cursors and rows consistent, so that whoever stores `takeChanges()` in one transaction stores a
  *   state that the server can continue from.
  */
-import { addRange, dropBelow, missingRanges, runStart } from "./ranges.js";
+import { addRange, dropBelow, inRanges, missingRanges, runStart } from "./ranges.js";
 
 export const ROOMS = ["talk", "contact", "user"];
 export const APPLIED = "applied";
@@ -109,7 +109,9 @@ export class Replica {
     if (!talk || talk.records.size === 0) return null;
     const last = talk.records.get(talk.sequence);
     if (last) return last;
-    return talk.records.get(Math.max(...talk.records.keys()));
+    let newest = 0;
+    for (const sequence of talk.records.keys()) if (sequence > newest) newest = sequence;
+    return talk.records.get(newest);
   }
 
   // ---------------------------------------------------------------- answers
@@ -175,9 +177,13 @@ export class Replica {
     for (const record of answer.records) {
       const sequence = record.sequence;
       if (sequence < talk.from || sequence > talk.sequence || sequence < from || sequence > to) continue;
-      if (missingRanges(talk.held, sequence, sequence).length) this.show(talk, record);
+      if (inRanges(talk.held, sequence)) continue; // held meanwhile, and newer
+      addRange(talk.held, sequence, sequence);
+      this.show(talk, record);
     }
-    addRange(talk.held, Math.max(from, talk.from), Math.min(to, talk.sequence));
+    for (const [low, high] of answer.voids) {
+      addRange(talk.held, Math.max(low, from, talk.from), Math.min(high, to, talk.sequence));
+    }
     this.mark(talk.talk_id);
     return APPLIED;
   }
@@ -200,6 +206,7 @@ export class Replica {
     if (event === "row.changed") return this.applyRow(payload);
     const cursor = { "im.message": "sequence", "talk.changed": "change", "talk.own": "own" }[event];
     if (!cursor || !Number.isInteger(payload?.talk_id) || !Number.isInteger(payload[cursor])) return OLD;
+    if (event === "im.message" && payload.body?.sequence !== payload.sequence) return OLD;
     const talk = this.talks.get(payload.talk_id) ?? newTalk(payload.talk_id);
     const number = payload[cursor];
     if (number <= talk[cursor]) return OLD;

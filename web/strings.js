@@ -117,6 +117,7 @@ export const strings = {
   yesterday: "Yesterday",
   queueFull: "Too many messages are waiting to be sent.",
   tooLong: (limit) => `A message can have ${limit} characters.`,
+  unknownChat: "There is no such chat.",
   leftGroup: "You are no longer a member of this group.",
   mutedAll: "Only the owner and admins can write here.",
   mutedYou: "You are muted in this group.",

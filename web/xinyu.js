@@ -6,6 +6,7 @@
  *   "outgoing"   detail: {talk_id}
  *   "connection" detail: the state of the connection
  *   "typing"     detail: {user_id}
+ *   "read"       detail: {talk_id}: the talk may be marked as read again
  *   "ended"      detail: {reason}: "unauthorized", "kicked" or "replaced"; the client is stopped
  */
 import { ApiError } from "./api-error.js";
@@ -22,6 +23,7 @@ import { strings } from "./strings.js";
 export const PAIR = 1;
 export const GROUP = 2;
 const TYPING_EVERY_MS = 3000;
+const READ_EVERY_MS = 300;
 const ECHO_WAIT_MS = 3000;
 const RECORDS_KEPT_A_CLOSED_TALK = 300;
 
@@ -202,7 +204,10 @@ export class XinYu extends EventTarget {
     } catch (error) {
       console.warn("read mark not stored:", error.message); // the next look at the talk tells it again
     } finally {
-      setTimeout(() => this.reading.delete(talkId), 300);
+      setTimeout(() => {
+        this.reading.delete(talkId);
+        this.emit("read", { talk_id: talkId }); // whoever shows the talk may have more by now
+      }, READ_EVERY_MS);
     }
   }
 
