@@ -96,8 +96,12 @@ export class Catchup {
       try {
         answer = await this.request("sync", replica.syncRequest(next));
         if (this.generation !== generation) return;
-        if (replica.epoch && answer.epoch !== replica.epoch) this.buffer = [];
         replica.applySync(answer);
+        if (answer.epoch !== this.epoch) {
+          this.epoch = answer.epoch; // what waits was numbered in another epoch
+          this.buffer = [];
+          this.wanted = true;
+        }
       } catch (error) {
         if (this.generation !== generation) return;
         console.warn("sync failed, asking again:", error.message);

@@ -137,6 +137,13 @@ export class Replica {
       this.dropTalk(talkId);
       return;
     }
+    const held = this.talks.get(talkId);
+    if (held && (part.last_sequence < held.sequence || part.last_change < held.change || part.own < held.own)) {
+      // No server that keeps its word answers this. What is held cannot be trusted: ask for the talk from zero.
+      this.dropTalk(talkId);
+      this.needsSync = true;
+      return;
+    }
     const talk = this.talk(talkId);
     const base = part.base;
     if (part.stale) {
@@ -163,7 +170,7 @@ export class Replica {
     talk.sequence = part.last_sequence;
     talk.change = part.last_change;
     talk.own = part.own;
-    talk.read_sequence = part.read_sequence;
+    talk.read_sequence = Math.max(talk.read_sequence, part.read_sequence);
     this.mark(talkId);
   }
 
@@ -199,6 +206,18 @@ export class Replica {
     return APPLIED;
   }
 
+  /**
+   * The answer to one's own read. The cursor only grows, so it moves at once; the number `own` cannot: it may be that
+   * of another change, whose push is still on its way.
+   */
+  applyRead(talkId, readSequence) {
+    const talk = this.talks.get(talkId);
+    const read = Math.min(readSequence, talk?.sequence ?? 0);
+    if (!talk || !(read > talk.read_sequence)) return;
+    talk.read_sequence = read;
+    this.mark(talkId);
+  }
+
   // ---------------------------------------------------------------- pushes
 
   /** Applies one server event. Returns APPLIED, OLD or GAP; after APPLIED look at `needsSync`. */
@@ -214,10 +233,12 @@ export class Replica {
     if (event !== "im.message" && this.speaksOfMore(talk, payload)) return GAP;
     this.talks.set(talk.talk_id, talk);
     if (event === "im.message") {
-      addRange(talk.held, number, number);
       if (payload.body.from_id === this.uid) talk.read_sequence = number; // sending counts as having read
       talk.sequence = number;
-      this.show(talk, payload.body);
+      if (number >= talk.from) {
+        addRange(talk.held, number, number);
+        this.show(talk, payload.body);
+      }
     } else {
       if (event === "talk.own") {
         talk.read_sequence = Math.max(talk.read_sequence, payload.read_sequence ?? 0);

@@ -200,6 +200,8 @@ export class XinYu extends EventTarget {
     this.reading.add(talkId);
     try {
       const answer = await this.connection.request("im.talk.read", { talk_id: talkId, sequence: talk.sequence });
+      this.replica.applyRead(talkId, answer.read_sequence);
+      this.publish();
       this.expect(talkId, "own", answer.own);
     } catch (error) {
       console.warn("read mark not stored:", error.message); // the next look at the talk tells it again
