@@ -652,8 +652,9 @@ class MessageService:
             members = self._store.load_members(connection, [(talk_id, user_id) for talk_id in talks])
             answers: list[TalkAnswer] = []
             budget, more = record_limit, False
-            for talk_id, talk in talks.items():
-                member, cursor = members.get((talk_id, user_id)), by_id[talk_id]
+            # Those that the device learns of now first: they are answered on this page.
+            for talk_id in sorted(talks, key=lambda talk_id: by_id[talk_id].named):
+                talk, member, cursor = talks[talk_id], members.get((talk_id, user_id)), by_id[talk_id]
                 if member is None:
                     continue
                 last = member.visible_to(talk)
