@@ -20,7 +20,10 @@ def take_over(connection: Connection, dialect: Dialect, incarnation: str, now_ms
     """Ends every other lease and begins this one. Only for who knows that all others are dead."""
     c = cursor(connection)
     c.execute(dialect.sql("DELETE FROM lease WHERE incarnation <> ?"), (incarnation,))
-    c.execute(dialect.upsert("lease", ("incarnation", "until_ms"), ("incarnation",), ("until_ms",), 1), (incarnation, now_ms + LEASE_MS))
+    c.execute(
+        dialect.upsert("lease", ("incarnation", "until_ms"), ("incarnation",), ("until_ms",), 1),
+        (incarnation, now_ms + LEASE_MS),
+    )
 
 
 def renew(connection: Connection, dialect: Dialect, incarnation: str, now_ms: int) -> bool:

@@ -1,0 +1,221 @@
+"""The embedded form put together: every object of `xinyu serve`, and the order in which they start and stop.
+
+    server = EmbeddedServer(load_config(overrides={"data_directory": path, "http": {"port": 0}, ...}))
+    await server.start()        # raises what the command line tells in one line
+    ... server.http_url, server.websocket_url ...
+    await server.stop()
+
+Start: lock and ports first (whoever cannot have them should hear it before anything is touched), then database, rooms,
+gateways. Stop is the reverse: no new connections, calls under way end and are answered, sockets are closed, outboxes
+are handed on, the database closes, the lock goes. Each step is registered when it has begun, so a start that fails in
+the middle stops what it had started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+import xinyu.web
+from xinyu.base.clock import SystemClock
+from xinyu.base.config import Config
+from xinyu.base.ids import new_incarnation
+from xinyu.base.token import AccessTokens
+from xinyu.delivery.routes import MemoryRoutes
+from xinyu.gateway.credentials import Tickets
+from xinyu.gateway.http.gateway import HttpGateway
+from xinyu.gateway.listener import bound_port, listen
+from xinyu.gateway.origins import AllowedOrigins
+from xinyu.gateway.rate_limit import RateLimit
+from xinyu.gateway.ws.gateway import WebSocketGateway
+from xinyu.rpc.in_process import InProcessNetwork
+from xinyu.storage import lease, meta, schema
+from xinyu.storage.cache import MemoryCache
+from xinyu.storage.database import DatabaseError
+from xinyu.storage.dialect import SQLITE
+from xinyu.storage.sqlite import SqliteDatabase
+from xinyu.wire.v1 import gateway_rpc, presence_rpc
+from xinyu_services.cli.data_directory import DataDirectory
+from xinyu_services.cli.doors import client_events, http_routes
+from xinyu_services.cli.rooms import Platform, build_rooms
+from xinyu_services.user.keys import load_or_create_keys
+
+log = structlog.get_logger(__name__)
+
+GATEWAY_INSTANCE: Final = "embedded"
+GATEWAYS_STOP_S: Final = 4.0
+CALLS_STOP_S: Final = 1.5
+OUTBOX_STOP_S: Final = 1.5
+
+
+class EmbeddedServer:
+    """One server in this process. `serialise`: every call between rooms crosses as bytes (tests)."""
+
+    def __init__(self, config: Config, *, serialise: bool = False) -> None:
+        self.config = config
+        self.clock = SystemClock()
+        self.network = InProcessNetwork(serialise=serialise)
+        self.routes = MemoryRoutes()
+        self._directory = DataDirectory(config.data_directory)
+        self._running = contextlib.AsyncExitStack()
+        self._is_ready = False
+        self._http_port = self._websocket_port = 0
+        self.tokens: AccessTokens
+        self.database: SqliteDatabase
+        self.http: HttpGateway
+        self.websocket: WebSocketGateway
+
+    @property
+    def data_directory(self) -> Path:
+        return self._directory.path
+
+    @property
+    def http_url(self) -> str:
+        """Without a slash at the end."""
+        return f"http://{_reachable(self.config.http.host)}:{self._http_port}"
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://{_reachable(self.config.websocket.host)}:{self._websocket_port}/ws"
+
+    async def start(self) -> None:
+        """Up when it returns. Raises CommandError, ListenError, KeyFileError, SchemaError or a DatabaseError."""
+        async with contextlib.AsyncExitStack() as stack:
+            self._directory.open()
+            stack.callback(self._directory.close)
+            http_socket = self._listen(stack, self.config.http.host, self.config.http.port)
+            websocket_socket = self._listen(stack, self.config.websocket.host, self.config.websocket.port)
+            self._http_port, self._websocket_port = bound_port(http_socket), bound_port(websocket_socket)
+            platform = await self._start_platform(stack)
+            await self._start_rooms(stack, platform)
+            await self._start_gateways(stack, platform, http_socket, websocket_socket)
+            self._running = stack.pop_all()
+        self._is_ready = True
+
+    async def stop(self) -> None:
+        """Within 10 s. Idempotent."""
+        self._is_ready = False
+        await self._running.aclose()
+
+    def _listen(self, stack: contextlib.AsyncExitStack, host: str, port: int) -> socket.socket:
+        listening = listen(host, port)
+        stack.callback(listening.close)
+        return listening
+
+    async def _start_platform(self, stack: contextlib.AsyncExitStack) -> Platform:
+        keys = load_or_create_keys(self._directory.path)
+        self.tokens = AccessTokens(keys.token_secret, self.config.accounts.token_ttl_s, self.clock)
+        database = self.database = SqliteDatabase(self._directory.database)
+        stack.push_async_callback(database.close)
+        for revision, description in await database.write(schema.apply):
+            log.info("schema_applied", revision=revision, description=description)
+        incarnation = new_incarnation()
+        now_ms = self.clock.now_ms
+        await database.write(lambda connection: lease.take_over(connection, SQLITE, incarnation, now_ms()))
+        renewing = asyncio.create_task(self._renew_lease(incarnation))
+        stack.push_async_callback(self._end_lease, incarnation, renewing)
+        return Platform(
+            config=self.config,
+            clock=self.clock,
+            database=database,
+            dialect=SQLITE,
+            routes=self.routes,
+            cache=MemoryCache(self.clock),
+            network=self.network,
+            tokens=self.tokens,
+            keys=keys,
+            incarnation=incarnation,
+            epoch=await database.read(lambda connection: meta.load_epoch(connection, SQLITE)),
+        )
+
+    async def _renew_lease(self, incarnation: str) -> None:
+        def renew(connection: Connection) -> bool:
+            return lease.renew(connection, SQLITE, incarnation, self.clock.now_ms())
+
+        while True:
+            await asyncio.sleep(lease.RENEW_EVERY_S)
+            try:
+                if not await self.database.write(renew):
+                    log.error("lease_lost", incarnation=incarnation)
+            except DatabaseError as error:
+                log.warning("lease_not_renewed", error=str(error))
+
+    async def _end_lease(self, incarnation: str, renewing: asyncio.Task[None]) -> None:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+        with contextlib.suppress(DatabaseError):
+            await self.database.write(lambda connection: lease.end(connection, SQLITE, incarnation))
+
+    async def _start_rooms(self, stack: contextlib.AsyncExitStack, platform: Platform) -> None:
+        rooms = build_rooms(platform)
+
+        async def stop() -> None:
+            await self.network.drain(CALLS_STOP_S)
+            await asyncio.gather(*(room.dispatcher.close(OUTBOX_STOP_S) for room in rooms if room.dispatcher))
+            await self.network.drain(0.5)
+            for room in rooms:
+                if room.close is not None:
+                    await asyncio.to_thread(room.close)
+
+        stack.push_async_callback(stop)
+        for room in rooms:
+            if room.dispatcher is not None:
+                room.dispatcher.start()
+
+    async def _start_gateways(
+        self,
+        stack: contextlib.AsyncExitStack,
+        platform: Platform,
+        http_socket: socket.socket,
+        websocket_socket: socket.socket,
+    ) -> None:
+        config, limits = self.config, self.config.limits
+        origins = AllowedOrigins(config.http.allowed_origins)
+        tickets = Tickets(platform.cache)
+        # One bucket a user, whichever door he sends through.
+        send_limit = RateLimit(limits.sends_per_s, limits.send_burst, self.clock)
+        self.websocket = WebSocketGateway(
+            config.websocket,
+            self.tokens,
+            tickets,
+            origins,
+            presence_rpc.PresenceStub(platform.channel("gateway.ws")),
+            client_events(platform.channel("gateway.ws"), config),
+            send_limit=send_limit,
+            clock=self.clock,
+            epoch=platform.epoch,
+            instance=GATEWAY_INSTANCE,
+            incarnation=platform.incarnation,
+        )
+        self.http = HttpGateway(
+            config.http,
+            self.tokens,
+            tickets,
+            origins,
+            http_routes(platform.channel("gateway.http"), config),
+            send_limit=send_limit,
+            entry_limit=RateLimit(limits.entries_per_minute / 60, limits.entries_per_minute, self.clock),
+            page_root=Path(xinyu.web.__file__).parent,
+            websocket_port=lambda: self._websocket_port,
+            is_ready=lambda: self._is_ready,
+        )
+        self.network.serve(gateway_rpc.METHODS, self.websocket, instance=GATEWAY_INSTANCE)
+
+        async def stop() -> None:
+            await asyncio.gather(self.http.stop(GATEWAYS_STOP_S), self.websocket.stop(GATEWAYS_STOP_S))
+            self.network.withdraw(gateway_rpc.METHODS, instance=GATEWAY_INSTANCE)
+
+        stack.push_async_callback(stop)
+        self.websocket.start(websocket_socket)
+        await self.http.start(http_socket)
+
+
+def _reachable(host: str) -> str:
+    """The host of a URL that works on this machine."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)

@@ -1,0 +1,133 @@
+"""The rooms put together: for each its store, service and servicer, offered on the network, and its dispatcher.
+
+A room gets what it needs as arguments: platform objects, and stubs of the rooms that it calls. Which form of the
+product runs (one process or many) shows only in what the platform's objects are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xinyu.base.clock import Clock
+from xinyu.base.config import Config
+from xinyu.base.token import AccessTokens
+from xinyu.delivery.dispatcher import Dispatcher, EventSource
+from xinyu.delivery.outbox import Outbox
+from xinyu.delivery.routes import Routes
+from xinyu.rpc.in_process import InProcessChannel, InProcessNetwork
+from xinyu.storage.cache import Cache
+from xinyu.storage.database import Database
+from xinyu.storage.dialect import Dialect
+from xinyu.storage.id_blocks import IdBlocks
+from xinyu.wire.v1 import message_rpc, presence_rpc, user_rpc
+from xinyu.wire.v1.contact_rpc import ContactStub
+from xinyu.wire.v1.gateway_rpc import GatewayStub
+from xinyu.wire.v1.group_rpc import GroupStub
+from xinyu.wire.v1.talk_rpc import TalkStub
+from xinyu.wire.v1.user_rpc import UserStub
+from xinyu_services.directory import Directory
+from xinyu_services.message.events import MessageEvents
+from xinyu_services.message.rpc import KnownPeople, MessageRpc
+from xinyu_services.message.service import MessageService
+from xinyu_services.message.store import MessageStore
+from xinyu_services.message.view import MessageView
+from xinyu_services.presence.rpc import PresenceServicer
+from xinyu_services.user.codes import LogCodeSender
+from xinyu_services.user.events import UserEvents
+from xinyu_services.user.keys import ServerKeys
+from xinyu_services.user.limits import Limits
+from xinyu_services.user.neighbours import ContactFriendRows
+from xinyu_services.user.passwords import Passwords
+from xinyu_services.user.rpc import UserServicer
+from xinyu_services.user.service import UserService
+from xinyu_services.user.store import UserStore
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What every room may be given."""
+
+    config: Config
+    clock: Clock
+    database: Database
+    dialect: Dialect
+    routes: Routes
+    cache: Cache
+    network: InProcessNetwork
+    tokens: AccessTokens
+    keys: ServerKeys
+    incarnation: str
+    epoch: str
+
+    def channel(self, room: str) -> InProcessChannel:
+        return self.network.channel(room)
+
+    def ids(self, kind: str) -> IdBlocks:
+        return IdBlocks(kind, self.database, self.dialect)
+
+    def dispatcher(self, room: str, source: EventSource) -> Dispatcher:
+        def gateway(instance: str) -> GatewayStub:
+            return GatewayStub(self.network.channel(room, instance=instance))
+
+        outbox = Outbox(room, self.dialect, self.incarnation, self.clock)
+        return Dispatcher(outbox, source, self.database, self.routes, gateway)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What must be started and stopped of a room. `close` ends threads."""
+
+    dispatcher: Dispatcher | None = None
+    close: Callable[[], None] | None = None
+
+
+def build_rooms(platform: Platform) -> list[Room]:
+    """Every room, offered on the network; their dispatchers are not yet started."""
+    return [presence_room(platform), user_room(platform), message_room(platform)]
+
+
+def presence_room(platform: Platform) -> Room:
+    platform.network.serve(presence_rpc.METHODS, PresenceServicer(platform.routes))
+    return Room()
+
+
+def user_room(platform: Platform) -> Room:
+    store = UserStore(platform.dialect)
+    friend_rows = ContactFriendRows(ContactStub(platform.channel("user")))
+    dispatcher = platform.dispatcher("user", UserEvents(platform.database, store, friend_rows))
+    passwords = Passwords(platform.config.accounts, platform.keys.password_key)
+    service = UserService(
+        platform.database,
+        store,
+        platform.ids("user"),
+        passwords,
+        platform.tokens,
+        Limits(platform.cache, platform.clock),
+        LogCodeSender(),
+        dispatcher,
+        platform.clock,
+        platform.config.accounts,
+    )
+    platform.network.serve(user_rpc.METHODS, UserServicer(service))
+    return Room(dispatcher, passwords.close)
+
+
+def message_room(platform: Platform) -> Room:
+    channel = platform.channel("message")
+    store, view = MessageStore(platform.dialect), MessageView(platform.config.zone)
+    directory = Directory(UserStub(channel), GroupStub(channel), platform.clock)
+    events = MessageEvents(platform.database, store, view, directory, TalkStub(channel))
+    dispatcher = platform.dispatcher("message", events)
+    service = MessageService(
+        platform.database,
+        store,
+        dispatcher,
+        platform.ids("talk"),
+        KnownPeople(directory),
+        platform.clock,
+        platform.config.messages,
+    )
+    events.attach(service)
+    platform.network.serve(message_rpc.METHODS, MessageRpc(service, view, directory, dispatcher, platform.clock))
+    return Room(dispatcher)
