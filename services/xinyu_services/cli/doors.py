@@ -7,9 +7,12 @@ from xinyu.gateway.http.route import Route
 from xinyu.gateway.ws.event import ClientEvent
 from xinyu.wire.v1.message_rpc import MessageStub
 from xinyu.wire.v1.method import Channel
+from xinyu.wire.v1.talk_rpc import TalkStub
 from xinyu.wire.v1.user_rpc import UserStub
 from xinyu_services.message import http as message_http
 from xinyu_services.message import ws as message_ws
+from xinyu_services.talk import http as talk_http
+from xinyu_services.talk import ws as talk_ws
 from xinyu_services.user import http as user_http
 
 
@@ -18,9 +21,13 @@ def http_routes(channel: Channel, config: Config) -> list[Route]:
     return [
         *user_http.routes(UserStub(channel)),
         *message_http.routes(MessageStub(channel), config.messages.max_text_characters),
+        *talk_http.routes(TalkStub(channel), MessageStub(channel)),
     ]
 
 
 def client_events(channel: Channel, config: Config) -> list[ClientEvent]:
     """`channel` is the WebSocket gateway's."""
-    return [*message_ws.events(MessageStub(channel), config.messages.max_text_characters)]
+    return [
+        *message_ws.events(MessageStub(channel), config.messages.max_text_characters),
+        *talk_ws.events(TalkStub(channel)),
+    ]

@@ -20,10 +20,13 @@ from xinyu.storage.cache import Cache
 from xinyu.storage.database import Database
 from xinyu.storage.dialect import Dialect
 from xinyu.storage.id_blocks import IdBlocks
-from xinyu.wire.v1 import message_rpc, presence_rpc, user_rpc
+from xinyu.storage.meta import load_epoch
+from xinyu.wire.v1 import message_rpc, presence_rpc, talk_rpc, user_rpc
 from xinyu.wire.v1.contact_rpc import ContactStub
 from xinyu.wire.v1.gateway_rpc import GatewayStub
 from xinyu.wire.v1.group_rpc import GroupStub
+from xinyu.wire.v1.message_rpc import MessageStub
+from xinyu.wire.v1.presence_rpc import PresenceStub
 from xinyu.wire.v1.talk_rpc import TalkStub
 from xinyu.wire.v1.user_rpc import UserStub
 from xinyu_services.directory import Directory
@@ -33,6 +36,11 @@ from xinyu_services.message.service import MessageService
 from xinyu_services.message.store import MessageStore
 from xinyu_services.message.view import MessageView
 from xinyu_services.presence.rpc import PresenceServicer
+from xinyu_services.talk.events import TalkEvents
+from xinyu_services.talk.rpc import TalkRpc
+from xinyu_services.talk.service import TalkService
+from xinyu_services.talk.store import TalkStore
+from xinyu_services.talk.view import TalkView
 from xinyu_services.user.codes import LogCodeSender
 from xinyu_services.user.events import UserEvents
 from xinyu_services.user.keys import ServerKeys
@@ -84,7 +92,14 @@ class Room:
 
 def build_rooms(platform: Platform) -> list[Room]:
     """Every room, offered on the network; their dispatchers are not yet started."""
-    return [presence_room(platform), user_room(platform), message_room(platform)]
+    directory_channel = platform.channel("directory")
+    directory = Directory(UserStub(directory_channel), GroupStub(directory_channel), platform.clock)
+    return [
+        presence_room(platform),
+        user_room(platform),
+        message_room(platform, directory),
+        talk_room(platform, directory),
+    ]
 
 
 def presence_room(platform: Platform) -> Room:
@@ -113,11 +128,10 @@ def user_room(platform: Platform) -> Room:
     return Room(dispatcher, passwords.close)
 
 
-def message_room(platform: Platform) -> Room:
-    channel = platform.channel("message")
+def message_room(platform: Platform, directory: Directory) -> Room:
     store, view = MessageStore(platform.dialect), MessageView(platform.config.zone)
-    directory = Directory(UserStub(channel), GroupStub(channel), platform.clock)
-    events = MessageEvents(platform.database, store, view, directory, TalkStub(channel))
+    talks = TalkStub(platform.channel("message"))
+    events = MessageEvents(platform.database, store, view, directory, talks)
     dispatcher = platform.dispatcher("message", events)
     service = MessageService(
         platform.database,
@@ -130,4 +144,27 @@ def message_room(platform: Platform) -> Room:
     )
     events.attach(service)
     platform.network.serve(message_rpc.METHODS, MessageRpc(service, view, directory, dispatcher, platform.clock))
+    return Room(dispatcher)
+
+
+def talk_room(platform: Platform, directory: Directory) -> Room:
+    channel, dialect = platform.channel("talk"), platform.dialect
+    store, view = TalkStore(dialect), TalkView(platform.config.zone)
+    events = TalkEvents(platform.database, store, view, platform.routes)
+    dispatcher = platform.dispatcher("talk", events)
+    service = TalkService(
+        platform.database,
+        store,
+        view,
+        dispatcher,
+        directory,
+        MessageStub(channel),
+        ContactStub(channel),
+        UserStub(channel),
+        PresenceStub(channel),
+        lambda connection: load_epoch(connection, dialect),
+        platform.clock,
+    )
+    events.attach(service.load_session)
+    platform.network.serve(talk_rpc.METHODS, TalkRpc(service))
     return Room(dispatcher)

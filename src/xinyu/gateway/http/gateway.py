@@ -37,6 +37,7 @@ from xinyu.base.errors import (
 from xinyu.base.token import AccessTokens
 from xinyu.base.trace import incoming_trace_id, trace_id
 from xinyu.gateway.credentials import Tickets, bearer_token
+from xinyu.gateway.decoding import decode
 from xinyu.gateway.http import body, cors
 from xinyu.gateway.http.answer import failure, success
 from xinyu.gateway.http.head_deadline import DeadlineServer
@@ -59,7 +60,7 @@ class _Endpoint:
     """A route as the gateway uses it."""
 
     route: Route
-    decoder: msgspec.json.Decoder[Any]
+    decoder: Callable[[bytes], Any]
 
 
 class HttpGateway:
@@ -93,8 +94,8 @@ class HttpGateway:
             path = PREFIX + route.path.strip("/").removeprefix(PREFIX.strip("/") + "/")
             if path in self._endpoints or path == _TICKET_PATH:
                 raise ValueError(f"two routes for {path}")
-            self._endpoints[path] = _Endpoint(route, msgspec.json.Decoder(route.request_type))
-        self._ticket_decoder = msgspec.json.Decoder(Nothing)
+            self._endpoints[path] = _Endpoint(route, msgspec.json.Decoder(route.request_type).decode)
+        self._ticket_decoder = msgspec.json.Decoder(Nothing).decode
         self._get: dict[str, Callable[[web.BaseRequest], web.Response]] = {
             "/healthz": self._get_health,
             "/readyz": self._get_ready,
@@ -171,7 +172,7 @@ class HttpGateway:
             return "POST, OPTIONS"
         return "GET, HEAD, OPTIONS" if path in self._get or path in self._page else ""
 
-    async def _call(self, request: web.BaseRequest, route: Route, decoder: msgspec.json.Decoder[Any]) -> web.Response:
+    async def _call(self, request: web.BaseRequest, route: Route, decoder: Callable[[bytes], Any]) -> web.Response:
         address = request.remote or ""
         if route.limit == "entry":
             self._entry_limit.take(address)
@@ -181,9 +182,7 @@ class HttpGateway:
             user_id = self._tokens.verify(bearer_token(headers.get("Authorization", ""))).user_id
             if route.limit == "send":
                 self._send_limit.take(user_id)
-        payload = body.decode(
-            await body.read(request, self._settings.max_body_bytes, self._settings.body_timeout_s), decoder
-        )
+        payload = decode(decoder, await self._body(request))
         call = HttpCall(
             user_id=user_id,
             codec=1 if headers.get("X-XinYu-Text", "").strip().lower() == "plain" else 0,
@@ -195,9 +194,11 @@ class HttpGateway:
 
     async def _ticket(self, request: web.BaseRequest) -> web.Response:
         access = self._tokens.verify(bearer_token(request.headers.get("Authorization", "")))
-        settings = self._settings
-        body.decode(await body.read(request, settings.max_body_bytes, settings.body_timeout_s), self._ticket_decoder)
+        decode(self._ticket_decoder, await self._body(request))
         return success({"ticket": await self._tickets.issue(access)})
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        return await body.read(request, self._settings.max_body_bytes, self._settings.body_timeout_s)
 
     # ---------------------------------------------------------------- without a token
 

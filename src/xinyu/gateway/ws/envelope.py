@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from xinyu.base.errors import BAD_JSON, INVALID, XinYuError
+from xinyu.base.errors import XinYuError
+from xinyu.gateway import decoding
 
 CODEC_LEGACY: Final = 0
 CODEC_JSON: Final = 1
@@ -36,17 +37,9 @@ _decode: Final = msgspec.json.Decoder(Envelope).decode
 
 def decode(text: str | bytes) -> Envelope:
     """Raises BAD_JSON for what is no JSON object, INVALID for an envelope with wrong fields."""
-    try:
-        envelope = _decode(text)
-    except msgspec.ValidationError as error:
-        problem = str(error)
-        raise XinYuError(
-            BAD_JSON if problem.startswith("Expected `object`, got") and " at " not in problem else INVALID
-        )
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise XinYuError(BAD_JSON) from None
+    envelope: Envelope = decoding.decode(_decode, text)
     if len(envelope.ackid) > MAX_ACKID_CHARACTERS:
-        raise XinYuError(INVALID)
+        raise decoding.invalid("ackid")
     return envelope
 
 

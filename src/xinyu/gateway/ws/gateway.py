@@ -37,6 +37,7 @@ from xinyu._fast import engine as fast
 from xinyu.base.clock import Clock
 from xinyu.base.config import WebSocketSettings
 from xinyu.base.errors import (
+    BAD_JSON,
     BINARY_FRAME,
     DEADLINE,
     FORBIDDEN,
@@ -50,6 +51,7 @@ from xinyu.base.errors import (
 from xinyu.base.token import AccessToken, AccessTokens
 from xinyu.base.trace import incoming_trace_id, trace_id
 from xinyu.gateway.credentials import Tickets
+from xinyu.gateway.decoding import decode, invalid
 from xinyu.gateway.origins import AllowedOrigins
 from xinyu.gateway.rate_limit import RateLimit
 from xinyu.gateway.ws import envelope as envelopes
@@ -245,7 +247,7 @@ class WebSocketGateway:
         engine = self.engine
         routed_user_id = 0
         try:
-            opened = self._decode_payload(self._decode_open, request.payload)
+            opened = decode_payload(self._decode_open, request.payload)
             device, platform = upgrades.device_id(opened.device_id), upgrades.platform(opened.platform)
             access = self._tokens.verify(opened.token)
             user_id = engine.user_of(id)
@@ -362,7 +364,7 @@ class WebSocketGateway:
                     raise XinYuError(SHUTTING_DOWN)
                 if handler.event.limit:
                     self._send_limit.take(user_id)
-                payload = self._decode_payload(handler.decode, request.payload)
+                payload = decode_payload(handler.decode, request.payload)
                 task = asyncio.get_running_loop().create_task(
                     self._handle(id, user_id, codec, handler, payload, request)
                 )
@@ -375,13 +377,6 @@ class WebSocketGateway:
             log.exception("websocket_event_failed")
             engine.send(id, envelopes.event_error(codec, XinYuError(INTERNAL), ackid))
         engine.release(id)
-
-    @staticmethod
-    def _decode_payload(decode: Callable[[msgspec.Raw], Any], payload: msgspec.Raw) -> Any:
-        try:
-            return decode(payload)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise XinYuError(INVALID) from None
 
     async def _handle(
         self, id: int, user_id: int, codec: int, handler: _Handler, payload: Any, request: Envelope
@@ -424,9 +419,17 @@ class WebSocketGateway:
         """Servicer of Gateway.Deliver: hands each push to the connections of its users, in order."""
         fan_out, encode = self.engine.fan_out_users, fast.encode_frame
         for delivery in request.deliveries:
-            frames = {event.codec: encode(event.payload) for event in delivery.events}
+            frames: dict[int, fast.Frame] = {event.codec: encode(event.payload) for event in delivery.events}
             fan_out(delivery.user_ids, frames, ephemeral=delivery.ephemeral)
         return options_pb2.Empty()
+
+
+def decode_payload(decoder: Callable[[msgspec.Raw], Any], payload: msgspec.Raw) -> Any:
+    """A payload that is no object is a wrong field of a right envelope."""
+    try:
+        return decode(decoder, payload)
+    except XinYuError as error:
+        raise invalid("payload") if error.code is BAD_JSON else error from None
 
 
 _OWN_EVENTS: Final = frozenset(("session.open", "heartbeat", "ping", "pong", "ack", "echo"))

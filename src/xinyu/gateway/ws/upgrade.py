@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from xinyu.base.errors import INVALID, NOT_FOUND, ORIGIN_REFUSED, XinYuError
 from xinyu.gateway.credentials import bearer_token
+from xinyu.gateway.decoding import invalid
 from xinyu.gateway.origins import AllowedOrigins
 from xinyu.gateway.ws.envelope import CODEC_JSON, CODEC_LEGACY
 
@@ -72,12 +73,12 @@ def read(path: str, query: str, headers: Mapping[str, str], origins: AllowedOrig
 def device_id(value: str) -> str:
     """`value` where it may be one. "" stands for a device without a name."""
     if not _DEVICE_ID.fullmatch(value):
-        raise XinYuError(INVALID, f"{INVALID.message.rstrip('.')}: device_id.")
+        raise invalid("device_id")
     return value
 
 
 def platform(value: str) -> str:
     """Missing or empty means web."""
     if value and value not in _PLATFORMS:
-        raise XinYuError(INVALID, f"{INVALID.message.rstrip('.')}: platform.")
+        raise invalid("platform")
     return value or "web"
