@@ -43,7 +43,7 @@ cdef enum:
     HEADER_BYTES = 8
     FLAG_GZIP = 1
     # A buffer up to this size stays with its decoder for the next unfinished frame; a larger one is given back.
-    KEPT_BUFFER_BYTES = 16 * 1024
+    KEPT_BUFFER_BYTES = 16384
     GZIP_WINDOW_BITS = 31  # zlib: 15 + 16 = RFC 1952 container
 
 cdef enum Type:
@@ -51,19 +51,20 @@ cdef enum Type:
     RESPONSE = 2
     NOTIFY = 3
 
+# The numbers are written out: Cython 3.3 cannot count under overflowcheck, which the debug build has on.
 cdef enum Fault:
-    OK
-    MAGIC
-    VERSION
-    FLAGS
-    LENGTH
-    TYPE
-    VARINT
-    TRUNCATED
-    TRAILING
-    TEXT
-    GZIP
-    INFLATED_LENGTH
+    OK = 0
+    MAGIC = 1
+    VERSION = 2
+    FLAGS = 3
+    LENGTH = 4
+    TYPE = 5
+    VARINT = 6
+    TRUNCATED = 7
+    TRAILING = 8
+    TEXT = 9
+    GZIP = 10
+    INFLATED_LENGTH = 11
 
 # Fault -> (stable word, text). The words are what code may compare.
 cdef tuple _FAULTS = (
@@ -221,11 +222,11 @@ cdef bint _is_trace(str dialect) except -1:
     raise ValueError(f"dialect is {dialect!r}, must be 'base' or 'trace'")
 
 
-# ---- readers: p moves on, never past end ----------------------------------------------------------------------------
+# ---- readers: p moves on as left goes down to 0 ---------------------------------------------------------------------
 
 ctypedef struct Cursor:
     const uint8_t *p
-    const uint8_t *end
+    Py_ssize_t left
 
 
 ctypedef struct Span:
@@ -239,10 +240,11 @@ cdef inline Fault _read_varint(Cursor *cursor, int max_bits, uint64_t *value) no
     cdef int shift = 0
     cdef uint8_t byte
     while True:
-        if cursor.p == cursor.end:
+        if cursor.left == 0:
             return TRUNCATED
         byte = cursor.p[0]
         cursor.p += 1
+        cursor.left -= 1
         # The last group has room for fewer than seven bits, and no group after it: 4 bits of 32, 1 bit of 64.
         if shift + 7 > max_bits and byte >> (max_bits - shift):
             return VARINT
@@ -267,11 +269,12 @@ cdef inline Fault _read_span(Cursor *cursor, Span *span) noexcept nogil:
     cdef Fault fault = _read_varint(cursor, 64, &size)
     if fault != OK:
         return fault
-    if size > <uint64_t>(cursor.end - cursor.p):
+    if size > <uint64_t>cursor.left:
         return TRUNCATED
     span.start = cursor.p
     span.size = <Py_ssize_t>size
     cursor.p += span.size
+    cursor.left -= span.size
     return OK
 
 
@@ -288,12 +291,11 @@ ctypedef struct Fields:
 cdef Fault _read_fields(const uint8_t *payload, Py_ssize_t size, bint trace, Fields *fields) noexcept nogil:
     cdef Cursor cursor
     cdef Fault fault
-    cursor.p = payload
-    cursor.end = payload + size
     if size == 0:
         return TRUNCATED
     fields.type = payload[0]
-    cursor.p += 1
+    cursor.p = payload + 1
+    cursor.left = size - 1
     if fields.type < REQUEST or fields.type > NOTIFY:
         return TYPE
     fault = _read_v32(&cursor, &fields.sn)
@@ -319,7 +321,7 @@ cdef Fault _read_fields(const uint8_t *payload, Py_ssize_t size, bint trace, Fie
     fault = _read_span(&cursor, &fields.body)
     if fault != OK:
         return fault
-    return OK if cursor.p == cursor.end else TRAILING
+    return OK if cursor.left == 0 else TRAILING
 
 
 cdef inline str _text(Span span):
@@ -374,6 +376,9 @@ cdef class Decoder:
 
     def __dealloc__(self):
         free(self.buffer)
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + self.capacity
 
     @property
     def buffered_bytes(self):
