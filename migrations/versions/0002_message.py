@@ -11,9 +11,11 @@ down_revision = "0001"
 
 def upgrade() -> None:
     big, small, text = sa.BigInteger, sa.SmallInteger, sa.Text
+    # SQLite: an INTEGER key is the row's own number, a BIGINT one a second index.
+    row_id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
     op.create_table(
         "talk",
-        sa.Column("talk_id", big, primary_key=True, autoincrement=False),
+        sa.Column("talk_id", row_id, primary_key=True, autoincrement=False),
         sa.Column("talk_mode", small, nullable=False),
         sa.Column("peer_low", big),
         sa.Column("peer_high", big),
@@ -52,6 +54,7 @@ def upgrade() -> None:
         sa.Column("revision", big, nullable=False, server_default="0"),
         sa.Index("talk_member_change", "talk_id", "change"),
         if_not_exists=True,
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "message",
@@ -91,7 +94,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "message_outbox",
-        sa.Column("id", big().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+        sa.Column("id", row_id, primary_key=True, autoincrement=True),
         sa.Column("incarnation", sa.String(64), nullable=False),
         sa.Column("created_at_ms", big, nullable=False),
         sa.Column("events", sa.LargeBinary, nullable=False),

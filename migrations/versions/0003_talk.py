@@ -31,16 +31,18 @@ def upgrade() -> None:
         if_not_exists=True,
         sqlite_with_rowid=False,
     )
+    # SQLite: an INTEGER key is the row's own number, a BIGINT one a second index.
+    row_id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
     op.create_table(
         "talk_version",
-        sa.Column("user_id", big, primary_key=True, autoincrement=False),
+        sa.Column("user_id", row_id, primary_key=True, autoincrement=False),
         sa.Column("version", big, nullable=False),
         sa.Column("floor", big, nullable=False, server_default="0"),
         if_not_exists=True,
     )
     op.create_table(
         "talk_outbox",
-        sa.Column("id", big().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+        sa.Column("id", row_id, primary_key=True, autoincrement=True),
         sa.Column("incarnation", sa.String(64), nullable=False),
         sa.Column("created_at_ms", big, nullable=False),
         sa.Column("events", sa.LargeBinary, nullable=False),

@@ -27,9 +27,8 @@ _MESSAGE: Final = (
     "m.talk_id, m.sequence, m.msg_id, m.sender_id, m.msg_type, COALESCE(c.body, m.body), m.quote, m.sent_at_ms, "
     "COALESCE(c.recalled_by, 0), COALESCE(c.expired, 0)"
 )
-_MESSAGE_FROM: Final = (
-    "message m LEFT JOIN message_change c ON c.talk_id = m.talk_id AND c.sequence = m.sequence"
-)
+_WITH_CHANGE: Final = "LEFT JOIN message_change c ON c.talk_id = m.talk_id AND c.sequence = m.sequence"
+_MESSAGE_FROM: Final = f"message m {_WITH_CHANGE}"
 # Terms of one UNION ALL, and values of one IN list: below SQLite's 500 terms and 32,766 parameters.
 UNION_TERMS: Final = 400
 IN_VALUES: Final = 5_000
@@ -64,9 +63,9 @@ class MessageStore:
         pairs = [key for key in wanted if key.mode == TalkMode.SINGLE]
         groups = [key for key in wanted if key.mode == TalkMode.GROUP]
         if pairs:
+            source, where = self._dialect.among("talk", ("peer_low", "peer_high"), len(pairs))
             c.execute(
-                "SELECT talk_id, peer_low, peer_high FROM talk WHERE (peer_low, peer_high) IN "
-                + self._dialect.tuples(2, len(pairs)),
+                f"SELECT talk_id, peer_low, peer_high FROM {source} WHERE {where}",
                 [value for key in pairs for value in (key.low, key.high)],
             )
             found.update((TalkKey(TalkMode.SINGLE, low, high), talk_id) for talk_id, low, high in c.fetchall())
@@ -142,10 +141,8 @@ class MessageStore:
         c = cursor(connection)
         for start in range(0, len(wanted), IN_VALUES):
             chunk = wanted[start : start + IN_VALUES]
-            c.execute(
-                f"SELECT {_MEMBER} FROM talk_member WHERE (talk_id, user_id) IN {self._dialect.tuples(2, len(chunk))}",
-                [value for pair in chunk for value in pair],
-            )
+            source, where = self._dialect.among("talk_member", ("talk_id", "user_id"), len(chunk))
+            c.execute(f"SELECT {_MEMBER} FROM {source} WHERE {where}", [value for pair in chunk for value in pair])
             members.update(((row[0], row[1]), Member(*row)) for row in c.fetchall())
         return members
 
@@ -183,9 +180,9 @@ class MessageStore:
     ) -> dict[tuple[str, int, int], tuple[bytes, StoredMessage]]:
         """(msg_id, talk_id, sender_id) -> (request_hash, message as it is now) of those that are stored."""
         c = cursor(connection)
+        source, where = self._dialect.among("message m", ("msg_id", "talk_id", "sender_id"), len(keys))
         c.execute(
-            f"SELECT {_MESSAGE}, m.request_hash FROM {_MESSAGE_FROM} WHERE (m.msg_id, m.talk_id, m.sender_id) IN "
-            + self._dialect.tuples(3, len(keys)),
+            f"SELECT {_MESSAGE}, m.request_hash FROM {source} {_WITH_CHANGE} WHERE {where}",
             [value for key in keys for value in key],
         )
         return {(row[2], row[0], row[3]): (bytes(row[10]), _message(row)) for row in c.fetchall()}
@@ -212,9 +209,9 @@ class MessageStore:
         c = cursor(connection)
         for start in range(0, len(keys), IN_VALUES):
             chunk = keys[start : start + IN_VALUES]
+            source, where = self._dialect.among("message m", ("talk_id", "sequence"), len(chunk))
             c.execute(
-                f"SELECT {_MESSAGE} FROM {_MESSAGE_FROM} WHERE (m.talk_id, m.sequence) IN "
-                + self._dialect.tuples(2, len(chunk)),
+                f"SELECT {_MESSAGE} FROM {source} {_WITH_CHANGE} WHERE {where}",
                 [value for key in chunk for value in key],
             )
             messages.update(((row[0], row[1]), _message(row)) for row in c.fetchall())
@@ -223,12 +220,11 @@ class MessageStore:
     def find_by_msg_id(self, connection: Connection, talk_id: int, msg_ids: Sequence[str]) -> list[StoredMessage]:
         """All messages of a talk with one of `msg_ids` (several senders may have used the same), ascending."""
         c = cursor(connection)
+        wanted = list(dict.fromkeys(msg_ids))
+        source, where = self._dialect.among("message m", ("msg_id", "talk_id"), len(wanted))
         c.execute(
-            self._sql(
-                f"SELECT {_MESSAGE} FROM {_MESSAGE_FROM} WHERE m.msg_id IN ({self._dialect.marks(len(msg_ids))}) "
-                "AND m.talk_id = ? ORDER BY m.sequence"
-            ),
-            [*msg_ids, talk_id],
+            f"SELECT {_MESSAGE} FROM {source} {_WITH_CHANGE} WHERE {where} ORDER BY m.sequence",
+            [value for msg_id in wanted for value in (msg_id, talk_id)],
         )
         return [_message(row) for row in c.fetchall()]
 
@@ -354,9 +350,9 @@ class MessageStore:
         c = cursor(connection)
         for start in range(0, len(keys), IN_VALUES):
             chunk = keys[start : start + IN_VALUES]
+            source, where = self._dialect.among("message_hidden h", ("talk_id", "user_id", "sequence"), len(chunk))
             c.execute(
-                "SELECT talk_id FROM message_hidden WHERE (talk_id, user_id, sequence) IN "
-                + self._dialect.tuples(3, len(chunk)),
+                f"SELECT h.talk_id FROM {source} WHERE {where}",
                 [value for talk_id, sequence in chunk for value in (talk_id, user_id, sequence)],
             )
             hidden.update(row[0] for row in c.fetchall())

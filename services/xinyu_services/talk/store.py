@@ -54,10 +54,8 @@ class TalkStore:
         if not wanted:
             return {}
         c = cursor(connection)
-        c.execute(
-            f"SELECT {_SESSION} FROM talk_session WHERE (user_id, talk_id) IN {self._dialect.tuples(2, len(wanted))}",
-            [value for key in wanted for value in key],
-        )
+        source, where = self._dialect.among("talk_session", ("user_id", "talk_id"), len(wanted))
+        c.execute(f"SELECT {_SESSION} FROM {source} WHERE {where}", [value for key in wanted for value in key])
         return {(row[0], row[1]): Session(*row) for row in c.fetchall()}
 
     def load_alive(self, connection: Connection, user_id: int) -> list[Session]:

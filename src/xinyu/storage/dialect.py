@@ -39,10 +39,17 @@ class Dialect:
             return f"{head} ON CONFLICT ({','.join(key)}) DO UPDATE SET " + ",".join(f"{c}=excluded.{c}" for c in update)
         return f"{head} ON DUPLICATE KEY UPDATE " + ",".join(f"{c}=VALUES({c})" for c in update)
 
-    def tuples(self, width: int, count: int) -> str:
-        """The right side of `(a, b) IN ...` for `count` tuples of `width` values."""
-        listed = ",".join([f"({self.marks(width)})"] * count)
-        return f"(VALUES {listed})" if self.name == "sqlite" else f"({listed})"
+    def among(self, table: str, columns: Sequence[str], count: int) -> tuple[str, str]:
+        """(FROM, WHERE) that find the rows of `table` (aliased by its last word) with one of `count` tuples of
+        `columns`, by the index that these lead. SQLite scans the whole table for `(a, b) IN (VALUES ...)`; joined in
+        this order it searches. The tuples are the statement's only parameters."""
+        alias = table.split()[-1]
+        if self.name == "sqlite":
+            listed = ",".join([f"({self.marks(len(columns))})"] * count)
+            on = " AND ".join(f"{alias}.{column} = v.column{n}" for n, column in enumerate(columns, 1))
+            return f"(VALUES {listed}) AS v CROSS JOIN {table} ON {on}", "1 = 1"
+        listed = ",".join([f"({self.marks(len(columns))})"] * count)
+        return table, f"({','.join(f'{alias}.{column}' for column in columns)}) IN ({listed})"
 
 
 SQLITE: Final = Dialect("sqlite", "?", "")
