@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
 import msgspec
 
 from xinyu.rpc.context import Context
@@ -58,7 +55,7 @@ class UserServicer:
             mobile=request.mobile,
             password=request.password,
             visitor=Visitor(request.address, request.user_agent, request.platform, request.secure),
-            check_deadline=_deadline(context),
+            context=context,
         )
         return _token(login)
 
@@ -69,7 +66,7 @@ class UserServicer:
             password=request.password,
             sms_code=request.sms_code,
             visitor=Visitor(request.address, request.user_agent, request.platform, request.secure),
-            check_deadline=_deadline(context),
+            context=context,
         )
         return _token(login)
 
@@ -84,10 +81,6 @@ class UserServicer:
             encoded = msgspec.json.encode(view.row(account, account.version))
             response.rows.add(version=account.version, key=account.user_id, encoded=encoded)
         return response
-
-
-def _deadline(context: Context) -> Callable[[], None]:
-    return lambda: context.check_deadline(asyncio.get_running_loop().time())
 
 
 def _token(login: Login) -> user_pb2.Token:

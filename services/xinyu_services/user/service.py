@@ -35,6 +35,7 @@ from xinyu.base.errors import (
 from xinyu.base.token import AccessTokens
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Event
+from xinyu.rpc.context import Context
 from xinyu.storage.database import Database
 from xinyu.storage.transact import query, transact
 from xinyu_services.user.codes import CodeSender
@@ -131,7 +132,7 @@ class UserService:
         password: str,
         sms_code: str,
         visitor: Visitor,
-        check_deadline: Callable[[], None],
+        context: Context,
     ) -> Login:
         """A new account and its first token. Raises INVALID, MOBILE_TAKEN, WRONG_CODE, TOO_MANY."""
         if not MOBILE.fullmatch(mobile):
@@ -146,7 +147,7 @@ class UserService:
         user_id = await self._user_ids.take()
         now_ms = self._clock.now_ms()
         account = Account(user_id, 0, mobile, password_hash, nickname, created_at_ms=now_ms)
-        check_deadline()
+        context.check_deadline_now()
 
         def work(connection: Connection) -> Account | str:
             other = self._store.account_of_mobile(connection, mobile, lock=True)
@@ -176,7 +177,7 @@ class UserService:
         return await self._admit(taken, visitor)
 
     async def authenticate(
-        self, *, mobile: str, password: str, visitor: Visitor, check_deadline: Callable[[], None]
+        self, *, mobile: str, password: str, visitor: Visitor, context: Context
     ) -> Login:
         """A token. Raises WRONG_PASSWORD, DISABLED, TOO_MANY."""
         await self._count_try(mobile, visitor)
@@ -190,7 +191,7 @@ class UserService:
             refusal = XinYuError(DISABLED)
         else:
             refusal = None
-        check_deadline()
+        context.check_deadline_now()
 
         def work(connection: Connection) -> None:
             if account is not None and verdict.new_hash:

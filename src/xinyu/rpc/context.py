@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from xinyu.base.errors import DEADLINE, XinYuError
@@ -20,3 +21,16 @@ class Context:
         told "too late" does not find the work done after all because it was queued for long."""
         if now_s >= self.deadline_s:
             raise XinYuError(DEADLINE)
+
+    def check_deadline_now(self) -> None:
+        """`check_deadline` by the running loop's clock."""
+        self.check_deadline(asyncio.get_running_loop().time())
+
+    async def wait(self, done: asyncio.Future[None]) -> None:
+        """Waits for `done` (another room being told) as long as the caller waits; raises DEADLINE then. What `done`
+        stands for goes on."""
+        left_s = self.deadline_s - asyncio.get_running_loop().time()
+        try:
+            await asyncio.wait_for(asyncio.shield(done), max(0.0, left_s))
+        except TimeoutError:
+            raise XinYuError(DEADLINE) from None

@@ -1,0 +1,271 @@
+"""The tables of the contact room: the only SQL about friendships, contact rows and requests.
+
+A pair is locked by its friendship row before anything about it is decided, so that two requests that cross, or an
+answer that comes twice, see each other. Then users' version rows, ascending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from xinyu.storage.database import cursor
+from xinyu.storage.dialect import Dialect
+from xinyu.storage.versions import VersionCounter
+from xinyu_services.contact.model import Apply, ApplyState, Contact, ContactState, pair
+
+CHUNK: Final = 500
+# Requests that one list shows, the newest.
+LIST_LIMIT: Final = 1_000
+
+_CONTACT: Final = "user_id, friend_id, version, state, remark, folder_id, is_block"
+_APPLY: Final = "apply_id, target_id, applicant_id, version, state, remark, created_at_ms"
+
+
+class ContactStore:
+    """All methods run inside a transaction."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self.versions = VersionCounter("contact", dialect)
+
+    # ---------------------------------------------------------------- pairs
+
+    def lock_pair(self, connection: Connection, one: int, other: int) -> None:
+        """Makes the friendship row where there is none, and locks it to the end of the transaction."""
+        statement = self._dialect.upsert(
+            "friendship", ("user_low", "user_high"), ("user_low", "user_high"), ("user_low",), 1
+        )
+        cursor(connection).execute(statement, pair(one, other))
+
+    def take_revision(self, connection: Connection, one: int, other: int) -> None:
+        """The pair, which is locked, has changed in a way that its talk must know."""
+        cursor(connection).execute(
+            self._dialect.sql("UPDATE friendship SET revision = revision + 1 WHERE user_low = ? AND user_high = ?"),
+            pair(one, other),
+        )
+
+    def revision(self, connection: Connection, one: int, other: int) -> int:
+        c = cursor(connection)
+        c.execute(
+            self._dialect.sql("SELECT revision FROM friendship WHERE user_low = ? AND user_high = ?"), pair(one, other)
+        )
+        row = c.fetchone()
+        return 0 if row is None else int(row[0])
+
+    # ---------------------------------------------------------------- contact rows
+
+    def contact(self, connection: Connection, user_id: int, friend_id: int) -> Contact | None:
+        c = cursor(connection)
+        c.execute(
+            self._dialect.sql(f"SELECT {_CONTACT} FROM contact WHERE user_id = ? AND friend_id = ?"),
+            (user_id, friend_id),
+        )
+        row = c.fetchone()
+        return None if row is None else _contact(row)
+
+    def friends(self, connection: Connection, user_id: int) -> list[Contact]:
+        """All living contact rows of a user."""
+        c = cursor(connection)
+        c.execute(
+            self._dialect.sql(f"SELECT {_CONTACT} FROM contact WHERE user_id = ? AND state = ? ORDER BY friend_id"),
+            (user_id, int(ContactState.ALIVE)),
+        )
+        return [_contact(row) for row in c.fetchall()]
+
+    def friends_among(self, connection: Connection, user_id: int, friend_ids: Iterable[int]) -> list[Contact]:
+        """The living contact rows about `friend_ids`. One statement for 500."""
+        wanted = sorted(set(friend_ids))
+        found: list[Contact] = []
+        c = cursor(connection)
+        for start in range(0, len(wanted), CHUNK):
+            chunk = wanted[start : start + CHUNK]
+            c.execute(
+                self._dialect.sql(
+                    f"SELECT {_CONTACT} FROM contact WHERE user_id = ? AND state = ? AND friend_id IN ("
+                )
+                + f"{self._dialect.marks(len(chunk))})",
+                (user_id, int(ContactState.ALIVE), *chunk),
+            )
+            found += [_contact(row) for row in c.fetchall()]
+        return found
+
+    def befriend(self, connection: Connection, user_id: int, friend_id: int, remark: str, now_ms: int) -> int:
+        """A living row, new or revived; answers its version. An empty remark keeps that of a living row."""
+        old = self.contact(connection, user_id, friend_id)
+        if old is not None and old.state is ContactState.ALIVE:
+            remark = remark or old.remark
+        version = self.versions.next(connection, user_id)
+        columns = ("user_id", "friend_id", "version", "state", "remark", "created_at_ms", "changed_at_ms")
+        cursor(connection).execute(
+            self._dialect.upsert(
+                "contact", columns, ("user_id", "friend_id"), ("version", "state", "remark", "changed_at_ms"), 1
+            ),
+            (user_id, friend_id, version, int(ContactState.ALIVE), remark, now_ms, now_ms),
+        )
+        return version
+
+    # ---------------------------------------------------------------- requests
+
+    def find_apply(self, connection: Connection, apply_id: int) -> Apply | None:
+        c = cursor(connection)
+        c.execute(self._dialect.sql(f"SELECT {_APPLY} FROM contact_apply WHERE apply_id = ?"), (apply_id,))
+        row = c.fetchone()
+        return None if row is None else _apply(row)
+
+    def pending_apply(self, connection: Connection, applicant_id: int, target_id: int) -> Apply | None:
+        """Of a pair that is locked there is at most one."""
+        c = cursor(connection)
+        c.execute(
+            self._dialect.sql(
+                f"SELECT {_APPLY} FROM contact_apply WHERE applicant_id = ? AND state = ? AND target_id = ?"
+            ),
+            (applicant_id, int(ApplyState.PENDING), target_id),
+        )
+        row = c.fetchone()
+        return None if row is None else _apply(row)
+
+    def open_applies(self, connection: Connection, applicant_id: int) -> int:
+        """How many requests of a user wait for an answer."""
+        c = cursor(connection)
+        c.execute(
+            self._dialect.sql("SELECT COUNT(*) FROM contact_apply WHERE applicant_id = ? AND state = ?"),
+            (applicant_id, int(ApplyState.PENDING)),
+        )
+        return int(c.fetchone()[0])
+
+    def pending_of_target(self, connection: Connection, target_id: int) -> list[Apply]:
+        """What a user has to answer, newest first, at most 1,000."""
+        c = cursor(connection)
+        c.execute(
+            self._dialect.sql(
+                f"SELECT {_APPLY} FROM contact_apply WHERE target_id = ? AND state = ? ORDER BY apply_id DESC LIMIT ?"
+            ),
+            (target_id, int(ApplyState.PENDING), LIST_LIMIT),
+        )
+        return [_apply(row) for row in c.fetchall()]
+
+    def count_pending_of_target(self, connection: Connection, target_id: int) -> int:
+        c = cursor(connection)
+        c.execute(
+            self._dialect.sql("SELECT COUNT(*) FROM contact_apply WHERE target_id = ? AND state = ?"),
+            (target_id, int(ApplyState.PENDING)),
+        )
+        return int(c.fetchone()[0])
+
+    def insert_apply(
+        self, connection: Connection, apply_id: int, target_id: int, applicant_id: int, remark: str, now_ms: int
+    ) -> int:
+        """A pending request; answers its version in the target's rows."""
+        version = self.versions.next(connection, target_id)
+        cursor(connection).execute(
+            self._dialect.sql(
+                f"INSERT INTO contact_apply ({_APPLY}, changed_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            ),
+            (apply_id, target_id, applicant_id, version, int(ApplyState.PENDING), remark, now_ms, now_ms),
+        )
+        return version
+
+    def close_apply(self, connection: Connection, apply: Apply, state: ApplyState, now_ms: int) -> int:
+        """An answered request is a tombstone in the target's rows; answers its version."""
+        version = self.versions.next(connection, apply.target_id)
+        cursor(connection).execute(
+            self._dialect.sql("UPDATE contact_apply SET state = ?, version = ?, changed_at_ms = ? WHERE apply_id = ?"),
+            (int(state), version, now_ms, apply.apply_id),
+        )
+        return version
+
+    # ---------------------------------------------------------------- rows for devices
+
+    def rows_since(
+        self, connection: Connection, user_id: int, version: int, limit: int
+    ) -> list[Contact | Apply]:
+        """The user's rows above `version`, tombstones too, ascending, at most `limit`."""
+        sql, c = self._dialect.sql, cursor(connection)
+        rows: list[Contact | Apply] = []
+        c.execute(
+            sql(f"SELECT {_CONTACT} FROM contact WHERE user_id = ? AND version > ? ORDER BY version LIMIT ?"),
+            (user_id, version, limit),
+        )
+        rows += [_contact(row) for row in c.fetchall()]
+        c.execute(
+            sql(f"SELECT {_APPLY} FROM contact_apply WHERE target_id = ? AND version > ? ORDER BY version LIMIT ?"),
+            (user_id, version, limit),
+        )
+        rows += [_apply(row) for row in c.fetchall()]
+        rows.sort(key=lambda row: row.version)
+        return rows[:limit]
+
+    def watchers(self, connection: Connection, user_id: int, after: int, limit: int) -> list[int]:
+        """Whose rows show `user_id`: his friends and whom he has asked; ascending ids above `after`."""
+        c = cursor(connection)
+        c.execute(
+            self._dialect.sql(
+                "SELECT user_id FROM contact WHERE friend_id = ? AND state = ? AND user_id > ? "
+                "UNION SELECT target_id FROM contact_apply WHERE applicant_id = ? AND state = ? AND target_id > ? "
+                "ORDER BY 1 LIMIT ?"
+            ),
+            (user_id, int(ContactState.ALIVE), after, user_id, int(ApplyState.PENDING), after, limit),
+        )
+        return [int(row[0]) for row in c.fetchall()]
+
+    def refresh(self, connection: Connection, watcher_id: int, user_id: int) -> list[Contact | Apply]:
+        """New versions for the watcher's rows that show `user_id`; answers these rows."""
+        sql, c = self._dialect.sql, cursor(connection)
+        rows: list[Contact | Apply] = []
+        contact = self.contact(connection, watcher_id, user_id)
+        if contact is not None and contact.state is ContactState.ALIVE:
+            version = self.versions.next(connection, watcher_id)
+            c.execute(
+                sql("UPDATE contact SET version = ? WHERE user_id = ? AND friend_id = ?"),
+                (version, watcher_id, user_id),
+            )
+            rows += self._contacts(c, [(watcher_id, user_id)])
+        apply = self.pending_apply(connection, user_id, watcher_id)
+        if apply is not None:
+            version = self.versions.next(connection, watcher_id)
+            c.execute(sql("UPDATE contact_apply SET version = ? WHERE apply_id = ?"), (version, apply.apply_id))
+            rows += self._applies(c, [apply.apply_id])
+        return rows
+
+    def load_rows(
+        self, connection: Connection, contacts: Sequence[tuple[int, int]], apply_ids: Sequence[int]
+    ) -> tuple[dict[tuple[int, int], Contact], dict[int, Apply]]:
+        """Rows by their keys, (user, friend) and apply_id."""
+        c = cursor(connection)
+        found_contacts: dict[tuple[int, int], Contact] = {}
+        for start in range(0, len(contacts), CHUNK):
+            for contact in self._contacts(c, contacts[start : start + CHUNK]):
+                found_contacts[contact.user_id, contact.friend_id] = contact
+        found_applies: dict[int, Apply] = {}
+        for start in range(0, len(apply_ids), CHUNK):
+            for apply in self._applies(c, apply_ids[start : start + CHUNK]):
+                found_applies[apply.apply_id] = apply
+        return found_contacts, found_applies
+
+    def _contacts(self, c: Any, keys: Sequence[tuple[int, int]]) -> list[Contact]:
+        source, where = self._dialect.among("contact", ("user_id", "friend_id"), len(keys))
+        c.execute(
+            f"SELECT {_CONTACT} FROM {source} WHERE {where}",
+            [value for key in keys for value in key],
+        )
+        return [_contact(row) for row in c.fetchall()]
+
+    def _applies(self, c: Any, apply_ids: Sequence[int]) -> list[Apply]:
+        c.execute(
+            f"SELECT {_APPLY} FROM contact_apply WHERE apply_id IN ({self._dialect.marks(len(apply_ids))})",
+            list(apply_ids),
+        )
+        return [_apply(row) for row in c.fetchall()]
+
+
+def _contact(row: Any) -> Contact:
+    user_id, friend_id, version, state, remark, folder_id, is_block = row
+    return Contact(user_id, friend_id, version, ContactState(state), remark, folder_id, bool(is_block))
+
+
+def _apply(row: Any) -> Apply:
+    apply_id, target_id, applicant_id, version, state, remark, created_at_ms = row
+    return Apply(apply_id, target_id, applicant_id, version, ApplyState(state), remark, created_at_ms)
