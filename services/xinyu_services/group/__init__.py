@@ -1,0 +1,1 @@
+"""The group room: the truth about groups and belonging."""
