@@ -6,8 +6,9 @@ Events:
 `roster` (group_id, revision, notice, actor, user_ids)  command: the message room learns how these members stand, and
                                                         stores the system message of this revision
 
-What our dialect must know comes from the message and talk rooms, which the command moves. The command is made from the
-rows as they are when it runs: a late one carries newer revisions, and the message room ignores what it has.
+What our dialect must know comes from the message and talk rooms, which the command moves. A command says what its
+transaction wrote (`fresh`); one that is made again after a crash says how the rows stand by then: it carries newer
+revisions, and the message room ignores what it has.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class GroupEvents:
         def work(connection: Connection) -> tuple[Group | None, list[Member]]:
             return self._store.group(connection, group_id), self._store.members_among(connection, group_id, user_ids)
 
-        group, members = await self._database.read(work)
+        group, members = event.fresh or await self._database.read(work)
         if group is None:
             return
         people = await self._people.load([actor_id, *user_ids])

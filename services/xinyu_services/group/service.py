@@ -113,7 +113,7 @@ class GroupService:
             members = [_joining(group_id, user_id, Role.OWNER, 1, user_id, now_ms)]
             members += [_joining(group_id, other, Role.MEMBER, 1, user_id, now_ms) for other in invited]
             self._store.put_members(connection, members)
-            events = [Event(ROSTER, (group_id, 1, int(Notice.CREATED), user_id, [user_id, *invited]))]
+            events = [_roster(group, Notice.CREATED, user_id, members)]
             if invited:
                 events.append(Event(CREATED, (group_id, invited)))
             batch.write(connection, events)
@@ -145,12 +145,13 @@ class GroupService:
                 return batch.write(connection, [])
             if self._store.count_members(connection, group_id) + len(new) > group.max_members:
                 raise XinYuError(GROUP_FULL)
-            revision = self._store.take_revision(connection, group, now_ms)
-            self._store.put_members(
-                connection,
-                [_joining(group_id, other, Role.MEMBER, revision, user_id, now_ms, known.get(other)) for other in new],
-            )
-            return batch.write(connection, [Event(ROSTER, (group_id, revision, int(Notice.JOINED), user_id, new))])
+            group = self._store.take_revision(connection, group, now_ms)
+            members = [
+                _joining(group_id, other, Role.MEMBER, group.revision, user_id, now_ms, known.get(other))
+                for other in new
+            ]
+            self._store.put_members(connection, members)
+            return batch.write(connection, [_roster(group, Notice.JOINED, user_id, members)])
 
         await self._commit(batch, work, context)
 
@@ -177,12 +178,10 @@ class GroupService:
                 raise XinYuError(FORBIDDEN, "An admin removes plain members only.")
             if not members:
                 return batch.write(connection, [])
-            revision = self._store.take_revision(connection, group, now_ms)
-            self._store.put_members(
-                connection, [_going(member, MemberState.REMOVED, revision, now_ms) for member in members]
-            )
-            gone = [member.user_id for member in members]
-            return batch.write(connection, [Event(ROSTER, (group_id, revision, int(Notice.REMOVED), user_id, gone))])
+            group = self._store.take_revision(connection, group, now_ms)
+            members = [_going(member, MemberState.REMOVED, group.revision, now_ms) for member in members]
+            self._store.put_members(connection, members)
+            return batch.write(connection, [_roster(group, Notice.REMOVED, user_id, members)])
 
         await self._commit(batch, work, context)
 
@@ -203,9 +202,10 @@ class GroupService:
                 raise XinYuError(NOT_MEMBER)
             if member.role is Role.OWNER:
                 raise XinYuError(OWNER_MUST_STAY)
-            revision = self._store.take_revision(connection, group, now_ms)
-            self._store.put_members(connection, [_going(member, MemberState.LEFT, revision, now_ms)])
-            return batch.write(connection, [Event(ROSTER, (group_id, revision, int(Notice.LEFT), user_id, [user_id]))])
+            group = self._store.take_revision(connection, group, now_ms)
+            member = _going(member, MemberState.LEFT, group.revision, now_ms)
+            self._store.put_members(connection, [member])
+            return batch.write(connection, [_roster(group, Notice.LEFT, user_id, [member])])
 
         await self._commit(batch, work, context)
 
@@ -287,6 +287,11 @@ def _alive(group: Group | None) -> Group:
 
 def _is_in(member: Member) -> bool:
     return member.state is MemberState.IN
+
+
+def _roster(group: Group, notice: Notice, actor_id: int, members: list[Member]) -> Event:
+    user_ids = [member.user_id for member in members]
+    return Event(ROSTER, (group.group_id, group.revision, int(notice), actor_id, user_ids), (group, members))
 
 
 def _joining(

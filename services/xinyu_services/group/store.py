@@ -7,6 +7,7 @@ written with that revision, so that whoever is told can tell old from new.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -87,14 +88,14 @@ class GroupStore:
             ),
         )
 
-    def take_revision(self, connection: Connection, group: Group, now_ms: int) -> int:
-        """The next revision of a group that is locked."""
+    def take_revision(self, connection: Connection, group: Group, now_ms: int) -> Group:
+        """A group that is locked, with its next revision."""
         revision = group.revision + 1
         cursor(connection).execute(
             self._dialect.sql("UPDATE group_info SET revision = ?, changed_at_ms = ? WHERE group_id = ?"),
             (revision, now_ms, group.group_id),
         )
-        return revision
+        return replace(group, revision=revision)
 
     # ---------------------------------------------------------------- creations that may be repeated
 

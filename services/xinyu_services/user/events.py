@@ -31,12 +31,20 @@ class FriendRows(Protocol):
 
 class UserEvents:
     """`xinyu.delivery.dispatcher.EventSource` of the user room. A row is told as it is when it is told, under the
-    number of the change that caused it: the numbers reach a device without holes, and the last one shows the truth."""
+    number of the change that caused it: the numbers reach a device without holes, and the last one shows the truth.
+    `forget_name` drops what this process keeps of a user's name."""
 
-    def __init__(self, database: Database, store: UserStore, friend_rows: FriendRows) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: UserStore,
+        friend_rows: FriendRows,
+        forget_name: Callable[[int], None] | None = None,
+    ) -> None:
         self._database = database
         self._store = store
         self._friend_rows = friend_rows
+        self._forget_name = forget_name
 
     async def pushes(self, events: Sequence[Event], *, remade: bool) -> Sequence[Push]:
         user_ids = sorted({event.values[0] for event in events})
@@ -57,6 +65,8 @@ class UserEvents:
 
     async def command(self, event: Event) -> None:
         (user_id,) = event.values
+        if self._forget_name is not None:
+            self._forget_name(user_id)
         after = 0
         while True:
             after = await self._friend_rows.refresh_profile(user_id, after)
