@@ -1,16 +1,17 @@
-# Every tunable of the engine: its default, its unit, and where the number comes from.
+# Every tunable of the engine: its default, its unit, and where the number comes from. The numbers are written out, because
+# Cython 3.3 cannot compute an enum's value under overflowcheck, which the debug build has on.
 
 cdef enum:
     # -- bounds ----------------------------------------------------------------------------------------------------
-    DEFAULT_MAX_CONNECTIONS = 1 << 20  # connections; four times what one process has been asked for so far
+    DEFAULT_MAX_CONNECTIONS = 1_048_576  # connections; four times what one process has been asked for so far
     DEFAULT_MAX_HEAD = 8192  # bytes of a request head; what nginx's and Apache's default limits come to
-    DEFAULT_MAX_MESSAGE = 1 << 20  # bytes; a text record with its quote stays far below
-    DEFAULT_MAX_MESSAGE_ECHO = 16 << 20  # bytes; the largest message of the Autobahn cases
+    DEFAULT_MAX_MESSAGE = 1_048_576  # bytes; a text record with its quote stays far below
+    DEFAULT_MAX_MESSAGE_ECHO = 16_777_216  # bytes; the largest message of the Autobahn cases
     DEFAULT_MAX_FRAGMENTS = 65536  # frames a message; Autobahn sends 4 MiB in fragments of 64 bytes
     DEFAULT_CREDIT = 64  # messages in flight a connection
-    DEFAULT_BACKLOG = 256 << 10  # bytes that may wait for one peer: some 500 pushes
+    DEFAULT_BACKLOG = 262_144  # bytes that may wait for one peer: some 500 pushes
     DEFAULT_BACKLOG_FRAMES = 1024  # frames that may wait: a node is 40 bytes, so no more than the small pushes themselves
-    DEFAULT_EPHEMERAL_BACKLOG = 64 << 10  # bytes; a quarter: typing goes first, messages later
+    DEFAULT_EPHEMERAL_BACKLOG = 65_536  # bytes; a quarter: typing goes first, messages later
     DEFAULT_MAX_TALKS = 1024  # talks that one connection may join
     MAX_BROADCASTS = 16  # broadcasts that may wait
     MAX_ROUNDS = 1000000  # of one broadcast
@@ -34,13 +35,13 @@ cdef enum:
     CLOCK_EVERY = 16  # messages or connections between two looks at the clock
 
     # -- buffers -------------------------------------------------------------------------------------------------------
-    RECEIVE_BYTES = 256 << 10  # one for the process: a recv() of that fits the second-level cache
-    CORK_BYTES = 64 << 10  # answers to one recv() are gathered and sent together
+    RECEIVE_BYTES = 262_144  # one for the process: a recv() of that fits the second-level cache
+    CORK_BYTES = 65_536  # answers to one recv() are gathered and sent together
     CORK_SMALL = 4096  # a longer frame is sent by itself: copying would cost more than a system call
     FLUSH_VECTORS = 64  # frames for one sendmsg()
-    FLUSH_BYTES = 1 << 20  # written to one peer in a row
-    BURST_BYTES = 64 << 10  # of a broadcast's rounds written to one peer at once
+    FLUSH_BYTES = 1_048_576  # written to one peer in a row
+    BURST_BYTES = 65_536  # of a broadcast's rounds written to one peer at once
     GO_PAYLOAD = 128  # bytes of each frame that echo mode's "go R" sends
 
     STATE_FORMAT = 1  # version of export()'s bytes
-    STATE_MAX_BACKLOG = 64 << 20  # bytes of backlog that adopt() takes
+    STATE_MAX_BACKLOG = 67_108_864  # bytes of backlog that adopt() takes
