@@ -22,11 +22,13 @@ export class Catchup {
    * @param {import("./replica.js").Replica} replica
    * @param {(event: string, payload: object) => Promise<object>} request answers or rejects within its own deadline
    * @param {() => void} onChange called after the replica may have changed
+   * @param {(ms: number) => Promise<void>} pause what passes before a failed sync is asked again
    */
-  constructor(replica, request, onChange) {
+  constructor(replica, request, onChange, pause = sleep) {
     this.replica = replica;
     this.request = request;
     this.onChange = onChange;
+    this.pause = pause;
     this.generation = 0;
     this.disconnected();
   }
@@ -85,7 +87,7 @@ export class Catchup {
   }
 
   async run(generation) {
-    const waited = new Set(this.buffer);
+    let waited = new Set(this.buffer);
     const { replica } = this;
     this.wanted = false;
     replica.needsSync = false;
@@ -105,10 +107,11 @@ export class Catchup {
       } catch (error) {
         if (this.generation !== generation) return;
         console.warn("sync failed, asking again:", error.message);
-        await sleep(Math.max(error.retryAfterMs ?? 0, 200 + backoffDelay(failures, 30_000)));
+        await this.pause(Math.max(error.retryAfterMs ?? 0, 200 + backoffDelay(failures, 30_000)));
         if (this.generation !== generation) return;
         failures += 1;
         next = undefined;
+        waited = new Set(this.buffer);
         continue;
       }
       this.onChange();

@@ -1,0 +1,41 @@
+"""The system's Chromium for tests: headless, quiet, with fresh profiles. No browser is downloaded."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import BrowserContext, Playwright, async_playwright
+
+FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-gpu",
+)
+
+
+def executable() -> str:
+    """Where the system's Chromium is. RuntimeError with what to install when it is nowhere."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        raise RuntimeError("no Chromium on PATH; on Debian: apt-get install chromium")
+    return found
+
+
+@asynccontextmanager
+async def playwright_driver() -> AsyncIterator[Playwright]:
+    async with async_playwright() as driver:
+        yield driver
+
+
+async def open_profile(driver: Playwright, directory: Path, **options: Any) -> BrowserContext:
+    """A browser of its own with the profile in `directory`: nothing is shared with any other one."""
+    return await driver.chromium.launch_persistent_context(
+        directory, executable_path=executable(), headless=True, args=list(FLAGS), **options
+    )
