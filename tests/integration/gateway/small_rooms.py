@@ -1,0 +1,133 @@
+"""Small rooms behind real gateways: what they are asked stands in lists, what they do is plain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from xinyu.base.clock import SystemClock
+from xinyu.base.config import HttpSettings, WebSocketSettings
+from xinyu.base.errors import MUTED, XinYuError
+from xinyu.base.ids import MAX_SAFE_INTEGER
+from xinyu.base.token import AccessTokens
+from xinyu.delivery.routes import MemoryRoutes
+from xinyu.gateway.credentials import Tickets
+from xinyu.gateway.http.gateway import HttpGateway
+from xinyu.gateway.http.route import HttpCall, Nothing, Route
+from xinyu.gateway.listener import bound_port, listen
+from xinyu.gateway.origins import AllowedOrigins
+from xinyu.gateway.rate_limit import RateLimit
+from xinyu.rpc.in_process import InProcessNetwork
+from xinyu.storage.cache import MemoryCache
+from xinyu.wire.v1 import presence_rpc
+from xinyu_services.presence.rpc import PresenceServicer
+
+EPOCH = "0123456789abcdef"
+
+
+class Sum(msgspec.Struct):
+    a: Annotated[int, msgspec.Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
+    b: int = 1
+    note: msgspec.Raw = msgspec.Raw(b"null")
+
+
+@dataclass
+class World:
+    """What both gateways share."""
+
+    clock: SystemClock = field(default_factory=SystemClock)
+    routes: MemoryRoutes = field(default_factory=MemoryRoutes)
+    calls: list[Any] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.tokens = AccessTokens(b"0" * 32, 3600, self.clock)
+        self.tickets = Tickets(MemoryCache(self.clock))
+        self.network = InProcessNetwork(serialise=True)
+        self.network.serve(presence_rpc.METHODS, PresenceServicer(self.routes))
+
+    def token(self, user_id: int = 7) -> str:
+        return self.tokens.mint(user_id, "web")
+
+    def expired_token(self, user_id: int = 7) -> str:
+        return AccessTokens(b"0" * 32, -1, self.clock).mint(user_id, "web")
+
+
+def http_routes(world: World) -> list[Route]:
+    async def add(call: HttpCall, body: Sum) -> dict[str, int]:
+        world.calls.append((call, body))
+        return {"sum": body.a + body.b}
+
+    async def refuse(_call: HttpCall, _body: Nothing) -> None:
+        raise XinYuError(MUTED)
+
+    async def fail(_call: HttpCall, _body: Nothing) -> None:
+        raise RuntimeError("the secret of the room")
+
+    async def slow(_call: HttpCall, _body: Nothing) -> None:
+        world.entered.set()
+        await world.gate.wait()
+
+    async def raw(_call: HttpCall, _body: Nothing) -> msgspec.Raw:
+        return msgspec.Raw(b'{"raw":true}')
+
+    async def nothing(_call: HttpCall, _body: Nothing) -> None:
+        return None
+
+    return [
+        Route("test/add", Sum, add),
+        Route("test/refuse", Nothing, refuse),
+        Route("test/fail", Nothing, fail),
+        Route("test/slow", Nothing, slow),
+        Route("test/raw", Nothing, raw, open=True),
+        Route("test/nothing", Nothing, nothing, open=True),
+        Route("test/entry", Nothing, nothing, open=True, limit="entry"),
+        Route("test/send", Nothing, nothing, limit="send"),
+    ]
+
+
+@dataclass
+class HttpDoor:
+    world: World
+    gateway: HttpGateway
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def http_door(world: World, page_root: Path | None = None, **settings: Any) -> AsyncIterator[HttpDoor]:
+    """A gateway on a free port. `settings` are those of HttpSettings."""
+    values = HttpSettings(**settings)
+    gateway = HttpGateway(
+        values,
+        world.tokens,
+        world.tickets,
+        AllowedOrigins(values.allowed_origins),
+        http_routes(world),
+        send_limit=RateLimit(100, 3, world.clock),
+        entry_limit=RateLimit(1, 3, world.clock),
+        page_root=page_root,
+        websocket_port=lambda: 8081,
+    )
+    listening = listen("127.0.0.1", 0)
+    port = bound_port(listening)
+    await gateway.start(listening)
+    try:
+        yield HttpDoor(world, gateway, port)
+    finally:
+        world.gate.set()
+        await gateway.stop(2.0)
+
+
+def websocket_settings(**settings: Any) -> WebSocketSettings:
+    return WebSocketSettings(**settings)
