@@ -1,0 +1,213 @@
+"""All rooms on a test's platform, put together as the composition root does it, and what tests ask of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from tests.integration.services.embedded_platform import EmbeddedPlatform, embedded_platform
+from tests.integration.services.user.user_room import UserRoom
+from xinyu.base.config import MessageSettings
+from xinyu.base.errors import ErrorCode, XinYuError
+from xinyu.delivery.dispatcher import Dispatcher
+from xinyu.gateway.http.route import HttpCall, Route
+from xinyu.storage.id_blocks import IdBlocks
+from xinyu.storage.meta import load_epoch
+from xinyu.wire.v1 import (
+    contact_rpc,
+    group_rpc,
+    message_pb2,
+    message_rpc,
+    presence_rpc,
+    talk_pb2,
+    talk_rpc,
+    user_rpc,
+)
+from xinyu_services.contact import http as contact_http
+from xinyu_services.contact import neighbours as contact_neighbours
+from xinyu_services.contact.events import ContactEvents
+from xinyu_services.contact.rpc import ContactServicer
+from xinyu_services.contact.service import ContactService
+from xinyu_services.contact.store import ContactStore
+from xinyu_services.directory import Directory
+from xinyu_services.group import http as group_http
+from xinyu_services.group import neighbours as group_neighbours
+from xinyu_services.group.events import GroupEvents
+from xinyu_services.group.rpc import GroupServicer
+from xinyu_services.group.service import GroupService
+from xinyu_services.group.store import GroupStore
+from xinyu_services.message.events import MessageEvents
+from xinyu_services.message.rpc import KnownPeople, MessageRpc
+from xinyu_services.message.service import MessageService
+from xinyu_services.message.store import MessageStore
+from xinyu_services.message.view import MessageView
+from xinyu_services.presence.rpc import PresenceServicer
+from xinyu_services.talk.events import TalkEvents
+from xinyu_services.talk.rpc import TalkRpc
+from xinyu_services.talk.service import TalkService
+from xinyu_services.talk.store import TalkStore
+from xinyu_services.talk.view import TalkView
+from xinyu_services.user import http as user_http
+
+ZONE = ZoneInfo("Asia/Shanghai")
+
+
+class House:
+    """`post` calls a route of the four rooms under test as the HTTP gateway would: strictly decoded body in, what the
+    client reads out."""
+
+    def __init__(self, platform: EmbeddedPlatform, settings: MessageSettings) -> None:
+        self.platform = platform
+        network, dialect, clock = platform.network, platform.dialect, platform.clock
+        network.serve(presence_rpc.METHODS, PresenceServicer(platform.routes))
+        self.user = UserRoom(platform)
+        self.contact_dispatcher = self._contact(settings)
+        self._group(settings)
+        names = network.channel("directory")
+        directory = Directory(user_rpc.UserStub(names), group_rpc.GroupStub(names), clock)
+        self._message(settings, directory)
+        self._talk(directory)
+        channel = network.channel("test")
+        self.contact = contact_rpc.ContactStub(channel)
+        self.group = group_rpc.GroupStub(channel)
+        self.message = message_rpc.MessageStub(channel)
+        self.talk = talk_rpc.TalkStub(channel)
+        presence = presence_rpc.PresenceStub(channel)
+        self._routes: dict[str, Route] = {
+            route.path: route
+            for route in [
+                *user_http.routes(self.user.stub),
+                *contact_http.routes(self.contact, presence),
+                *group_http.routes(self.group, self.talk, ZONE),
+            ]
+        }
+
+    def _contact(self, settings: MessageSettings) -> Dispatcher:
+        platform, channel = self.platform, self.platform.network.channel("contact")
+        store = ContactStore(platform.dialect)
+        people = contact_neighbours.RpcPeople(user_rpc.UserStub(channel))
+        talks = contact_neighbours.RpcTalks(message_rpc.MessageStub(channel), talk_rpc.TalkStub(channel))
+        presence = contact_neighbours.RpcPresence(presence_rpc.PresenceStub(channel))
+        events = ContactEvents(
+            platform.database, store, people, talks, lambda pushes: dispatcher.push(pushes), settings.greeting, ZONE
+        )
+        dispatcher = platform.dispatcher("contact", events)
+        apply_ids = IdBlocks("apply", platform.database, platform.dialect)
+        service = ContactService(
+            platform.database, store, apply_ids, people, talks, presence, events, dispatcher, platform.clock
+        )
+        platform.network.serve(contact_rpc.METHODS, ContactServicer(service, ZONE))
+        return dispatcher
+
+    def _group(self, settings: MessageSettings) -> None:
+        platform, channel = self.platform, self.platform.network.channel("group")
+        store = GroupStore(platform.dialect)
+        people = group_neighbours.RpcPeople(user_rpc.UserStub(channel))
+        friends = group_neighbours.RpcFriends(contact_rpc.ContactStub(channel))
+        talks = group_neighbours.RpcTalks(message_rpc.MessageStub(channel))
+        dispatcher = platform.dispatcher("group", GroupEvents(platform.database, store, people, talks))
+        group_ids = IdBlocks("group", platform.database, platform.dialect)
+        service = GroupService(
+            platform.database, store, group_ids, people, friends, talks, dispatcher, platform.clock, settings
+        )
+        platform.network.serve(group_rpc.METHODS, GroupServicer(service))
+
+    def _message(self, settings: MessageSettings, directory: Directory) -> None:
+        platform = self.platform
+        store, view = MessageStore(platform.dialect), MessageView(ZONE)
+        talks = talk_rpc.TalkStub(platform.network.channel("message"))
+        events = MessageEvents(platform.database, store, view, directory, talks)
+        dispatcher = platform.dispatcher("message", events)
+        service = MessageService(
+            platform.database,
+            store,
+            dispatcher,
+            IdBlocks("talk", platform.database, platform.dialect),
+            KnownPeople(directory),
+            platform.clock,
+            settings,
+        )
+        events.attach(service)
+        servicer = MessageRpc(service, view, directory, dispatcher, platform.clock)
+        platform.network.serve(message_rpc.METHODS, servicer)
+
+    def _talk(self, directory: Directory) -> None:
+        platform, channel = self.platform, self.platform.network.channel("talk")
+        store, view = TalkStore(platform.dialect), TalkView(ZONE)
+        events = TalkEvents(platform.database, store, view, platform.routes)
+        dispatcher = platform.dispatcher("talk", events)
+        service = TalkService(
+            platform.database,
+            store,
+            view,
+            dispatcher,
+            directory,
+            message_rpc.MessageStub(channel),
+            contact_rpc.ContactStub(channel),
+            user_rpc.UserStub(channel),
+            presence_rpc.PresenceStub(channel),
+            lambda connection: load_epoch(connection, platform.dialect),
+            platform.clock,
+        )
+        events.attach(service.load_session)
+        platform.network.serve(talk_rpc.METHODS, TalkRpc(service))
+
+    async def post(self, path: str, user_id: int, /, *, codec: int = 0, **body: Any) -> Any:
+        """The answer as the client reads it. Raises msgspec.ValidationError where the gateway answers 400 `invalid`."""
+        route = self._routes[path]
+        assert route.open or user_id, f"{path} wants a token"
+        decoded = msgspec.json.decode(json.dumps(body), type=route.request_type)
+        answer = await route.handler(HttpCall(user_id, codec, "127.0.0.1", "test", True), decoded)
+        return {} if answer is None else json.loads(msgspec.json.encode(answer))
+
+    async def befriend(self, one: int, other: int) -> None:
+        """Two users become friends in the way that users do."""
+        await self.post("contact-apply/create", one, user_id=other, remark="hello")
+        applies = (await self.post("contact-apply/list", other))["items"]
+        (apply_id,) = [item["id"] for item in applies if item["friend_id"] == one]
+        await self.post("contact-apply/accept", other, apply_id=apply_id)
+
+    async def records(self, user_id: int, mode: int, to_from_id: int) -> list[dict[str, Any]]:
+        """The talk's records as this user reads them, newest first."""
+        page = await self.message.load_records(
+            message_pb2.LoadRecordsRequest(
+                user_id=user_id,
+                target=message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id),
+                limit=100,
+                codec=1,  # type: ignore[arg-type]
+            )
+        )
+        records: list[dict[str, Any]] = json.loads(page.items)
+        return records
+
+    async def sessions(self, user_id: int) -> list[dict[str, Any]]:
+        """The user's conversation list."""
+        page = await self.talk.list_sessions(talk_pb2.ListSessionsRequest(user_id=user_id))
+        sessions: list[dict[str, Any]] = json.loads(page.items)
+        return sessions
+
+
+@asynccontextmanager
+async def open_house(directory: Path, **settings: Any) -> AsyncIterator[House]:
+    """`settings`: of the section `messages`."""
+    async with embedded_platform(directory) as platform:
+        house = House(platform, MessageSettings(**settings))
+        try:
+            yield house
+        finally:
+            house.user.passwords.close()
+
+
+async def refused(call: Awaitable[Any], code: ErrorCode) -> XinYuError:
+    """The refusal that `call` must end with."""
+    with pytest.raises(XinYuError) as caught:
+        await call
+    assert caught.value.code is code, caught.value
+    return caught.value
