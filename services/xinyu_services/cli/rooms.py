@@ -6,13 +6,13 @@ product runs (one process or many) shows only in what the platform's objects are
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xinyu.base.clock import Clock
 from xinyu.base.config import Config
 from xinyu.base.token import AccessTokens
-from xinyu.delivery.dispatcher import Dispatcher, EventSource
+from xinyu.delivery.dispatcher import Dispatcher, EventSource, Push
 from xinyu.delivery.outbox import Outbox
 from xinyu.delivery.routes import Routes
 from xinyu.rpc.in_process import InProcessChannel, InProcessNetwork
@@ -21,7 +21,7 @@ from xinyu.storage.database import Database
 from xinyu.storage.dialect import Dialect
 from xinyu.storage.id_blocks import IdBlocks
 from xinyu.storage.meta import load_epoch
-from xinyu.wire.v1 import message_rpc, presence_rpc, talk_rpc, user_rpc
+from xinyu.wire.v1 import contact_rpc, group_rpc, message_rpc, presence_rpc, talk_rpc, user_rpc
 from xinyu.wire.v1.contact_rpc import ContactStub
 from xinyu.wire.v1.gateway_rpc import GatewayStub
 from xinyu.wire.v1.group_rpc import GroupStub
@@ -29,7 +29,21 @@ from xinyu.wire.v1.message_rpc import MessageStub
 from xinyu.wire.v1.presence_rpc import PresenceStub
 from xinyu.wire.v1.talk_rpc import TalkStub
 from xinyu.wire.v1.user_rpc import UserStub
+from xinyu_services.contact.events import ContactEvents
+from xinyu_services.contact.neighbours import RpcPeople as ContactPeople
+from xinyu_services.contact.neighbours import RpcPresence as ContactPresence
+from xinyu_services.contact.neighbours import RpcTalks as ContactTalks
+from xinyu_services.contact.rpc import ContactServicer
+from xinyu_services.contact.service import ContactService
+from xinyu_services.contact.store import ContactStore
 from xinyu_services.directory import Directory
+from xinyu_services.group.events import GroupEvents
+from xinyu_services.group.neighbours import RpcFriends as GroupFriends
+from xinyu_services.group.neighbours import RpcPeople as GroupPeople
+from xinyu_services.group.neighbours import RpcTalks as GroupTalks
+from xinyu_services.group.rpc import GroupServicer
+from xinyu_services.group.service import GroupService
+from xinyu_services.group.store import GroupStore
 from xinyu_services.message.events import MessageEvents
 from xinyu_services.message.rpc import KnownPeople, MessageRpc
 from xinyu_services.message.service import MessageService
@@ -97,6 +111,8 @@ def build_rooms(platform: Platform) -> list[Room]:
     return [
         presence_room(platform),
         user_room(platform),
+        contact_room(platform),
+        group_room(platform),
         message_room(platform, directory),
         talk_room(platform, directory),
     ]
@@ -126,6 +142,52 @@ def user_room(platform: Platform) -> Room:
     )
     platform.network.serve(user_rpc.METHODS, UserServicer(service))
     return Room(dispatcher, passwords.close)
+
+
+def contact_room(platform: Platform) -> Room:
+    channel, config = platform.channel("contact"), platform.config
+    store = ContactStore(platform.dialect)
+    people = ContactPeople(UserStub(channel))
+    talks = ContactTalks(MessageStub(channel), TalkStub(channel))
+
+    def push(pushes: Sequence[Push]) -> None:
+        dispatcher.push(pushes)
+
+    events = ContactEvents(platform.database, store, people, talks, push, config.messages.greeting, config.zone)
+    dispatcher = platform.dispatcher("contact", events)
+    service = ContactService(
+        platform.database,
+        store,
+        platform.ids("apply"),
+        people,
+        talks,
+        ContactPresence(PresenceStub(channel)),
+        events,
+        dispatcher,
+        platform.clock,
+    )
+    platform.network.serve(contact_rpc.METHODS, ContactServicer(service, config.zone))
+    return Room(dispatcher)
+
+
+def group_room(platform: Platform) -> Room:
+    channel = platform.channel("group")
+    store = GroupStore(platform.dialect)
+    people, talks = GroupPeople(UserStub(channel)), GroupTalks(MessageStub(channel))
+    dispatcher = platform.dispatcher("group", GroupEvents(platform.database, store, people, talks))
+    service = GroupService(
+        platform.database,
+        store,
+        platform.ids("group"),
+        people,
+        GroupFriends(ContactStub(channel)),
+        talks,
+        dispatcher,
+        platform.clock,
+        platform.config.messages,
+    )
+    platform.network.serve(group_rpc.METHODS, GroupServicer(service))
+    return Room(dispatcher)
 
 
 def message_room(platform: Platform, directory: Directory) -> Room:
