@@ -122,10 +122,12 @@ class MessageEvents:
         ackid = f"u-{talk_id}-{sequence}"
         for viewers in [users] if key.mode == TalkMode.GROUP else [[user] for user in users]:
             if viewers:
-                update = partial(
-                    view.session_update, key, viewers[0], message.sender_id, message.digest, message.sent_at_ms, ackid
-                )
-                pushes.append(Push(viewers, lambda _codec, update=update: update(), LEGACY))
+                pushes.append(Push(viewers, partial(self._session_update, key, viewers[0], message, ackid), LEGACY))
+
+    def _session_update(self, key: TalkKey, viewer_id: int, message: StoredMessage, ackid: str, _codec: int) -> bytes:
+        return self._view.session_update(
+            key, viewer_id, message.sender_id, message.digest, message.sent_at_ms, ackid
+        )
 
     def _change(
         self, event: Event, known: _Known, names: Mapping[int, Name], pushes: list[Push]
