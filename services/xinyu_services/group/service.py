@@ -34,7 +34,7 @@ from xinyu.delivery.outbox import Batch, Event
 from xinyu.rpc.context import Context
 from xinyu.storage.database import Database, Work
 from xinyu.storage.transact import query, transact
-from xinyu_services.group.events import CREATED, ROSTER
+from xinyu_services.group.events import CREATED, ROSTER, GroupEvents
 from xinyu_services.group.model import (
     REPEAT_WITHIN_MS,
     Friend,
@@ -57,7 +57,8 @@ NOBODY: Final = Person(0, "", "", 0, "")
 
 
 class GroupService:
-    """`settings`: the most members of a new group, and whether one may invite friends only."""
+    """`events` is what `dispatcher` was given as its source. `settings`: the most members of a new group, and whether one
+    may invite friends only."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class GroupService:
         people: People,
         friends: Friends,
         talks: Talks,
+        events: GroupEvents,
         dispatcher: Dispatcher,
         clock: Clock,
         settings: MessageSettings,
@@ -77,6 +79,7 @@ class GroupService:
         self._people = people
         self._friends = friends
         self._talks = talks
+        self._events = events
         self._dispatcher = dispatcher
         self._clock = clock
         self._settings = settings
@@ -120,7 +123,13 @@ class GroupService:
             return group_id
 
         made_id = await transact(self._database, work)
-        await context.wait(self._dispatcher.committed(batch))
+        done = self._dispatcher.committed(batch)
+        if made_id == group_id:
+            await context.wait(done)
+        else:
+            # The first request may still be on its way to the message room; saying it again does no harm.
+            told = (made_id, 1, int(Notice.CREATED), user_id, [user_id, *invited])
+            await self._events.command(Event(ROSTER, told))
         return made_id, await self._talks.talk_of(user_id, made_id)
 
     async def invite(self, user_id: int, group_id: int, user_ids: Sequence[int], context: Context) -> None:

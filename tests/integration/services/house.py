@@ -16,7 +16,6 @@ from tests.integration.services.embedded_platform import EmbeddedPlatform, embed
 from tests.integration.services.user.user_room import UserRoom
 from xinyu.base.config import MessageSettings
 from xinyu.base.errors import ErrorCode, XinYuError
-from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.gateway.http.route import HttpCall, Route
 from xinyu.storage.id_blocks import IdBlocks
 from xinyu.storage.meta import load_epoch
@@ -68,7 +67,7 @@ class House:
         network, dialect, clock = platform.network, platform.dialect, platform.clock
         network.serve(presence_rpc.METHODS, PresenceServicer(platform.routes))
         self.user = UserRoom(platform)
-        self.contact_dispatcher = self._contact(settings)
+        self._contact(settings)
         self._group(settings)
         names = network.channel("directory")
         directory = Directory(user_rpc.UserStub(names), group_rpc.GroupStub(names), clock)
@@ -89,7 +88,7 @@ class House:
             ]
         }
 
-    def _contact(self, settings: MessageSettings) -> Dispatcher:
+    def _contact(self, settings: MessageSettings) -> None:
         platform, channel = self.platform, self.platform.network.channel("contact")
         store = ContactStore(platform.dialect)
         people = contact_neighbours.RpcPeople(user_rpc.UserStub(channel))
@@ -104,7 +103,6 @@ class House:
             platform.database, store, apply_ids, people, talks, presence, events, dispatcher, platform.clock
         )
         platform.network.serve(contact_rpc.METHODS, ContactServicer(service, ZONE))
-        return dispatcher
 
     def _group(self, settings: MessageSettings) -> None:
         platform, channel = self.platform, self.platform.network.channel("group")
@@ -112,10 +110,11 @@ class House:
         people = group_neighbours.RpcPeople(user_rpc.UserStub(channel))
         friends = group_neighbours.RpcFriends(contact_rpc.ContactStub(channel))
         talks = group_neighbours.RpcTalks(message_rpc.MessageStub(channel))
-        dispatcher = platform.dispatcher("group", GroupEvents(platform.database, store, people, talks))
+        events = self.group_events = GroupEvents(platform.database, store, people, talks)
+        dispatcher = platform.dispatcher("group", events)
         group_ids = IdBlocks("group", platform.database, platform.dialect)
         service = GroupService(
-            platform.database, store, group_ids, people, friends, talks, dispatcher, platform.clock, settings
+            platform.database, store, group_ids, people, friends, talks, events, dispatcher, platform.clock, settings
         )
         platform.network.serve(group_rpc.METHODS, GroupServicer(service))
 
