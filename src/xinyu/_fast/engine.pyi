@@ -18,11 +18,9 @@ when the running `poll()` ends. An exception that a callback raises is counted (
 Not thread-safe: one engine belongs to one event loop thread.
 """
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, final
+from typing import Final, Self, final
 
 CODEC_LEGACY: Final[int]  # 0: the reference client's JSON dialect
 CODEC_JSON: Final[int]  # 1: xinyu.v1.json
@@ -34,6 +32,8 @@ DEBUG_BUILD: Final[bool]  # True when the extension was built with all of Cython
 class Frame:
     """One encoded server-to-client WebSocket frame, reference-counted, shared by every backlog that holds it."""
 
+    def __new__(cls, payload: bytes | str, is_text: bool = True) -> Self:
+        """The same as encode_frame()."""
     @property
     def size_bytes(self) -> int: ...
     @property
@@ -45,8 +45,8 @@ def encode_frame(payload: bytes | str, is_text: bool = True) -> Frame:
 
 @final
 class Engine:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         # -- callbacks -------------------------------------------------------------------------------------------
         on_upgrade: Callable[[int, str, str, dict[str, str], str], object] | None = None,
@@ -88,7 +88,7 @@ class Engine:
         # -- slices ----------------------------------------------------------------------------------------------
         slice_ms: float = ...,  # 5: poll() returns to the loop after about that long
         max_events: int = ...,  # 256: events taken from epoll at once
-    ) -> None:
+    ) -> Self:
         """ValueError for a setting out of range, TypeError for one of the wrong type, OSError if epoll fails."""
 
     # -- the loop's side -----------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class Engine:
     def shutdown(self) -> None:
         """Close every socket and free everything at once, without close frames and without on_close. Idempotent."""
 
-    # -- the life of a connection ----------------------------------------------------------------------------------------
+    # -- the life of a connection --------------------------------------------------------------------------------------
     def accept(
         self,
         id: int,
@@ -142,7 +142,7 @@ class Engine:
         that was undecided comes to on_upgrade anew. ValueError: not such a state (the descriptor stays the caller's);
         OSError: not a socket."""
 
-    # -- sending ---------------------------------------------------------------------------------------------------------
+    # -- sending -------------------------------------------------------------------------------------------------------
     def send(self, id: int, data: str | bytes, *, binary: bool = False, ephemeral: bool = False) -> bool:
         """Send one message. True: written or queued; False: stale, closing, dropped because the peer is behind.
         str is sent as text; bytes as text holding UTF-8 (checked: ValueError), or as binary with binary=True."""
@@ -169,9 +169,9 @@ class Engine:
         """Send the frame `rounds` times (1 .. 1,000,000) to every connection that is open now, in slices, waiting for
         connections that are behind instead of dropping. False: too many broadcasts are waiting already (16)."""
 
-    # -- sets of connections -----------------------------------------------------------------------------------------------
+    # -- sets of connections -------------------------------------------------------------------------------------------
     def join_talk(self, id: int, talk_id: int) -> bool:
-        """Add to a talk's set (1 .. 2**63 - 1). False: stale id, or max_talks reached. Joining twice is joining once."""
+        """Add to a talk's set (1 .. 2**63 - 1); twice is once. False: stale id, or max_talks are joined already."""
     def leave_talk(self, id: int, talk_id: int) -> bool: ...
     def connections_of_talk(self, talk_id: int) -> list[int]: ...
     def user_of(self, id: int) -> int:

@@ -35,6 +35,8 @@ from libc.string cimport memcmp, memcpy, memset
 from xinyu._fast.connection cimport *
 from xinyu._fast.linux cimport *
 
+cimport cython
+
 import logging
 import socket as socket_module
 import struct
@@ -68,10 +70,10 @@ cdef enum:
 
 # How a frame may be treated when its peer is behind.
 cdef enum:
-    KIND_MESSAGE  # dropped past the bound; the connection is told later that it missed something
-    KIND_EPHEMERAL  # dropped first, silently
-    KIND_CONTROL  # pongs and pings: dropped past the bound, silently
-    KIND_FORCED  # always kept: close frames, HTTP answers, and what is paced elsewhere (echo, broadcasts)
+    KIND_MESSAGE = 0  # dropped past the bound; the connection is told later that it missed something
+    KIND_EPHEMERAL = 1  # dropped first, silently
+    KIND_CONTROL = 2  # pongs and pings: dropped past the bound, silently
+    KIND_FORCED = 3  # always kept: close frames, HTTP answers, and what is paced elsewhere (echo, broadcasts)
 
 # What epoll hands back for what is not a connection.
 cdef uint64_t SPECIAL = <uint64_t>1 << 63
@@ -103,13 +105,42 @@ _STATE_HEAD = struct.Struct(
 _STATE_FRAME = struct.Struct("<IB")
 
 
+cdef bint _is_utf8(const char *data, size_t n) noexcept:
+    cdef utf8_state state
+    utf8_start(&state)
+    return utf8_feed(&state, <const uint8_t *>data, n) and state.owed == 0
+
+
+@cython.final
 cdef class Frame:
     """One encoded server-to-client WebSocket frame, reference-counted, shared by every backlog that holds it."""
 
     cdef shared_buffer *buffer
 
-    def __init__(self):
-        raise TypeError("frames are made by encode_frame()")
+    def __cinit__(self, payload, is_text=True):
+        global live_frames
+        cdef const char *data
+        cdef Py_ssize_t n
+        cdef uint8_t header[WS_SERVER_HEADER_MAX]
+        cdef size_t header_size
+        cdef bint text = is_text
+        if isinstance(payload, str):
+            data = PyUnicode_AsUTF8AndSize(payload, &n)
+        elif isinstance(payload, bytes):
+            data = PyBytes_AS_STRING(payload)
+            n = PyBytes_GET_SIZE(payload)
+            if text and not _is_utf8(data, n):
+                raise ValueError("a text payload must be UTF-8")
+        else:
+            raise TypeError(f"payload must be bytes or str, not {type(payload).__name__}")
+        header_size = ws_header(header, WS_FIN | (WS_OP_TEXT if text else WS_OP_BINARY), n)
+        self.buffer = buffer_new(header_size + n)
+        if self.buffer == NULL:
+            raise MemoryError
+        live_frames += 1
+        memcpy(self.buffer.data, header, header_size)
+        memcpy(self.buffer.data + header_size, data, n)
+        self.buffer.is_text = text
 
     def __dealloc__(self):
         global live_frames
@@ -129,40 +160,9 @@ cdef class Frame:
         return PyBytes_FromStringAndSize(<char *>self.buffer.data, self.buffer.length)
 
 
-cdef bint _is_utf8(const char *data, size_t n) noexcept:
-    cdef utf8_state state
-    utf8_start(&state)
-    return utf8_feed(&state, <const uint8_t *>data, n) and state.owed == 0
-
-
 def encode_frame(payload, is_text=True):
     """Encode one unfragmented data frame (RFC 6455 section 5.2). A text payload must be valid UTF-8: ValueError."""
-    global live_frames
-    cdef const char *data
-    cdef Py_ssize_t n
-    cdef uint8_t header[WS_SERVER_HEADER_MAX]
-    cdef size_t header_size
-    cdef bint text = is_text
-    if isinstance(payload, str):
-        data = PyUnicode_AsUTF8AndSize(payload, &n)
-    elif isinstance(payload, bytes):
-        data = PyBytes_AS_STRING(payload)
-        n = PyBytes_GET_SIZE(payload)
-        if text and not _is_utf8(data, n):
-            raise ValueError("a text payload must be UTF-8")
-    else:
-        raise TypeError(f"payload must be bytes or str, not {type(payload).__name__}")
-    header_size = ws_header(header, WS_FIN | (WS_OP_TEXT if text else WS_OP_BINARY), n)
-    cdef shared_buffer *buffer = buffer_new(header_size + n)
-    if buffer == NULL:
-        raise MemoryError
-    memcpy(buffer.data, header, header_size)
-    memcpy(buffer.data + header_size, data, n)
-    buffer.is_text = text
-    cdef Frame frame = Frame.__new__(Frame)
-    frame.buffer = buffer
-    live_frames += 1
-    return frame
+    return Frame(payload, is_text)
 
 
 cdef int64_t _now_ns(int clock) noexcept:
@@ -210,6 +210,7 @@ cdef bytes _http_answer(int status, bytes body, bytes lines):
     ).encode() + lines + b"\r\n" + body
 
 
+@cython.final
 cdef class Engine:
     """See engine.pyi for what each argument and method means."""
 
@@ -231,6 +232,7 @@ cdef class Engine:
     cdef int64_t slice_ns
 
     # -- machinery
+    cdef bint made  # the descriptors below are ours (a call with wrong arguments leaves them 0)
     cdef int epfd, timerfd, wakefd
     cdef table connections
     cdef wheel *timers
@@ -270,10 +272,7 @@ cdef class Engine:
     cdef uint64_t n_handshake_timeouts, n_upgrade_timeouts, n_accept_pauses, n_callback_errors, n_polls
     cdef int64_t live_memberships
 
-    def __cinit__(self):
-        self.epfd = self.timerfd = self.wakefd = -1
-
-    def __init__(
+    def __cinit__(
         self,
         *,
         on_upgrade=None,
@@ -303,8 +302,8 @@ cdef class Engine:
         slice_ms=float(DEFAULT_SLICE_MS),
         max_events=DEFAULT_MAX_EVENTS,
     ):
-        if self.epfd >= 0 or self.timers != NULL:
-            raise TypeError("an engine is initialised once")
+        self.epfd = self.timerfd = self.wakefd = -1
+        self.made = True
         for name, value in (("on_upgrade", on_upgrade), ("on_message", on_message), ("on_close", on_close),
                             ("on_error", on_error)):
             if value is not None and not callable(value):
@@ -467,6 +466,8 @@ cdef class Engine:
         self.corked = NULL
         free(self.timers)
         self.timers = NULL
+        if not self.made:
+            return
         if self.epfd >= 0:
             close(self.epfd)
         if self.timerfd >= 0:
@@ -862,7 +863,7 @@ cdef class Engine:
             self.cork_owner = NULL
         self.current = NULL
         if c.state == STATE_OPEN or c.state == STATE_CLOSING:
-            self._keep_input(c, self.cursor, <size_t>(self.cursor_end - self.cursor))
+            self._keep_input(c, self.cursor, <size_t>(<Py_ssize_t>self.cursor_end - <Py_ssize_t>self.cursor))
             if out_of_time and c.input != NULL:
                 self._queue_work(c)
         elif c.state == STATE_LINGER:
@@ -1988,7 +1989,7 @@ cdef class Engine:
         cdef list frames = []
         cdef int64_t left_ms = 0
         if c == self.current:
-            waiting = self.cursor[:self.cursor_end - self.cursor]
+            waiting = self.cursor[:<Py_ssize_t>self.cursor_end - <Py_ssize_t>self.cursor]
         elif c.input != NULL:
             waiting = c.input[c.input_offset:c.input_length]
         if p.stage == WS_HEADER:

@@ -1,0 +1,96 @@
+"""The engine's timer wheel (wheel.h) alone: keys instead of connections. For tests and benchmarks."""
+
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport calloc, free, malloc
+
+from xinyu._fast.connection cimport *
+
+cimport cython
+
+cdef struct timer:
+    wheel_node node  # first: the wheel hands back its address
+    uint32_t key
+
+
+@cython.final
+cdef class Wheel:
+    """Timers for the keys 0 .. capacity - 1, in ticks. The hand starts at tick `now`."""
+
+    cdef wheel *timers
+    cdef timer *nodes
+    cdef uint32_t capacity
+
+    def __cinit__(self, uint32_t capacity, uint32_t now=0):
+        cdef uint32_t key
+        self.capacity = capacity
+        self.timers = <wheel *>malloc(sizeof(wheel))
+        self.nodes = <timer *>calloc(capacity + 1, sizeof(timer))
+        if self.timers == NULL or self.nodes == NULL:
+            raise MemoryError
+        wheel_start(self.timers, now)
+        for key in range(capacity):
+            self.nodes[key].key = key
+
+    def __dealloc__(self):
+        free(self.nodes)
+        free(self.timers)
+
+    cdef wheel_node *_node(self, uint32_t key) except NULL:
+        if key >= self.capacity:
+            raise IndexError(key)
+        return &self.nodes[key].node
+
+    def arm(self, uint32_t key, uint32_t due):
+        """Let key fire at tick `due` (at the next one if that has passed), instead of when it would have."""
+        wheel_arm(self.timers, self._node(key), due)
+
+    def cancel(self, uint32_t key):
+        wheel_cancel(self.timers, self._node(key))
+
+    def is_armed(self, uint32_t key):
+        return wheel_is_armed(self._node(key))
+
+    def advance(self, uint32_t now, rearm_after=0):
+        """Move the hand to `now`; returns [(tick, key)] in the order of firing. With rearm_after each key is armed
+        again that many ticks later, as a heartbeat is."""
+        cdef list fired = []
+        cdef wheel_node *node
+        cdef uint32_t after = rearm_after
+        while True:
+            node = wheel_expire(self.timers, now)
+            if node == NULL:
+                return fired
+            fired.append((self.timers.now, (<timer *>node).key))
+            if after:
+                wheel_arm(self.timers, node, self.timers.now + after)
+
+    def advance_count(self, uint32_t now, uint32_t rearm_after=0):
+        """advance() that only counts: what a benchmark wants to time."""
+        cdef Py_ssize_t count = 0
+        cdef wheel_node *node
+        while True:
+            node = wheel_expire(self.timers, now)
+            if node == NULL:
+                return count
+            count += 1
+            if rearm_after:
+                wheel_arm(self.timers, node, self.timers.now + rearm_after)
+
+    def arm_all(self, uint32_t due, uint32_t spread):
+        """Arm every key, spread over that many ticks: what a benchmark wants to time."""
+        cdef uint32_t key
+        for key in range(self.capacity):
+            wheel_arm(self.timers, &self.nodes[key].node, due + key % spread)
+
+    def cancel_all(self):
+        cdef uint32_t key
+        for key in range(self.capacity):
+            wheel_cancel(self.timers, &self.nodes[key].node)
+
+    @property
+    def now(self):
+        return self.timers.now
+
+    @property
+    def armed(self):
+        return self.timers.armed
