@@ -358,8 +358,11 @@ class Replica:
         if request is not self._outstanding:
             return
         contact_rows = [(contact_key(row), row) for row in answer.rows.contact]
-        if answer.next is not None and answer.next == request.next and not answer.talks and not any(
-            (answer.rows.talk, answer.rows.contact, answer.rows.user)
+        if (
+            answer.next is not None
+            and answer.next == request.next
+            and not answer.talks
+            and not any((answer.rows.talk, answer.rows.contact, answer.rows.user))
         ):
             raise ProtocolError("a sync page that brings nothing and wants the same page again")
         self._outstanding = None
@@ -655,9 +658,7 @@ class Replica:
         if gap is None:
             return HistoryPage(records=records, missing=None, at_start=True)
         wanted = min(max(limit - len(records), 20), RANGE_LIMIT)
-        request = RangeRequest(
-            talk_id=talk_id, from_sequence=max(gap[0], gap[1] - wanted + 1), to_sequence=gap[1]
-        )
+        request = RangeRequest(talk_id=talk_id, from_sequence=max(gap[0], gap[1] - wanted + 1), to_sequence=gap[1])
         return HistoryPage(records=records, missing=RangeLook(request, talk, self._connection), at_start=False)
 
     def apply_range(self, look: RangeLook, answer: RangeAnswer) -> bool:

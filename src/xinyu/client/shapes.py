@@ -263,7 +263,7 @@ def read(shape: type[T], value: object) -> T:
 
 
 def contact_key(row: dict[str, Any]) -> tuple[str, int]:
-    """(kind, id) of a row of the contact room: user_id for a friend, id for an application and for a group of friends."""
+    """(kind, id) of a row of the contact room: user_id for a friend, id for an application and for a folder."""
     kind = row.get("kind")
     ident = row.get("user_id" if kind == "contact" else "id")
     if kind not in ("contact", "apply", "group") or not isinstance(ident, int):

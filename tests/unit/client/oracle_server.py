@@ -377,7 +377,7 @@ class OracleServer:
             "voids": [[n, n] for n in numbers if not seen[n]],
             "member": {"state": member.state, "role": member.role, "muted_until_ms": 0},
         }
-        if member.state == "in" and max(talk.profile_change, member.change) > change or cursors == (0, 0, 0):
+        if (member.state == "in" and max(talk.profile_change, member.change) > change) or cursors == (0, 0, 0):
             answer["profile"] = {"name": talk.name, "avatar": "", "mute_all": False}
         if stale:
             answer["stale"] = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +31,7 @@ def test_range_set_is_a_set_of_integers(steps: list[tuple[str, int, int]], low: 
         assert bool(ranges) == bool(oracle)
         parts = list(ranges)
         assert all(a <= b for a, b in parts)
-        assert all(first[1] + 1 < second[0] for first, second in zip(parts, parts[1:], strict=False)), "not compact"
+        assert all(first[1] + 1 < second[0] for first, second in itertools.pairwise(parts)), "not compact"
         assert RangeSet(parts) == ranges
     gaps = list(ranges.missing(low, high))
     assert gaps == sorted(gaps, reverse=True)

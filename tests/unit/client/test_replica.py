@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.client.oracle_server import OracleServer
 
+from tests.unit.client.oracle_server import OracleServer
 from xinyu.client import notices
 from xinyu.client import replica as replica_module
 from xinyu.client.errors import ProtocolError, UnknownTalk

@@ -282,7 +282,9 @@ class Schedule:
             for talk_id in [talk_id for talk_id in self.server.talks if device.replica.conversation(talk_id)]:
                 self.look(device, talk_id)
                 wrong += self.roster_differences(device, talk_id)
-            wrong += [f"device of {device.user}: {text}" for text in self.server.differences(device.user, device.replica)]
+            wrong += [
+                f"device of {device.user}: {text}" for text in self.server.differences(device.user, device.replica)
+            ]
         return wrong
 
     def look(self, device: Device, talk_id: int) -> None:
