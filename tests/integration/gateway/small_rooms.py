@@ -23,9 +23,12 @@ from xinyu.gateway.http.route import HttpCall, Nothing, Route
 from xinyu.gateway.listener import bound_port, listen
 from xinyu.gateway.origins import AllowedOrigins
 from xinyu.gateway.rate_limit import RateLimit
+from xinyu.gateway.ws.event import ClientEvent, EventCall
+from xinyu.gateway.ws.gateway import WebSocketGateway
 from xinyu.rpc.in_process import InProcessNetwork
 from xinyu.storage.cache import MemoryCache
-from xinyu.wire.v1 import presence_rpc
+from xinyu.wire.v1 import gateway_pb2, gateway_rpc, presence_rpc
+from xinyu.wire.v1.gateway_rpc import GatewayStub
 from xinyu_services.presence.rpc import PresenceServicer
 
 EPOCH = "0123456789abcdef"
@@ -129,5 +132,83 @@ async def http_door(world: World, page_root: Path | None = None, **settings: Any
         await gateway.stop(2.0)
 
 
-def websocket_settings(**settings: Any) -> WebSocketSettings:
-    return WebSocketSettings(**settings)
+class Text(msgspec.Struct):
+    text: Annotated[str, msgspec.Meta(max_length=1_000)]
+
+
+def client_events(world: World) -> list[ClientEvent]:
+    async def say(call: EventCall, body: Text) -> dict[str, Any]:
+        world.calls.append((call, body.text))
+        return {"said": body.text}
+
+    async def refuse(_call: EventCall, _body: Nothing) -> None:
+        raise XinYuError(MUTED)
+
+    async def fail(_call: EventCall, _body: Nothing) -> None:
+        raise RuntimeError("the secret of the room")
+
+    async def slow(_call: EventCall, body: Text) -> None:
+        world.calls.append(body.text)
+        world.entered.set()
+        await world.gate.wait()
+
+    async def raw(_call: EventCall, _body: Nothing) -> msgspec.Raw:
+        return msgspec.Raw(b'{"raw":[1,2]}')
+
+    return [
+        ClientEvent("test.say", Text, say, legacy=True),
+        ClientEvent("test.refuse", Nothing, refuse, legacy=True),
+        ClientEvent("test.fail", Nothing, fail, legacy=True),
+        ClientEvent("test.slow", Text, slow, legacy=True),
+        ClientEvent("test.raw", Nothing, raw),
+        ClientEvent("test.send", Nothing, raw, limit="send"),
+    ]
+
+
+@dataclass
+class WebSocketDoor:
+    world: World
+    gateway: WebSocketGateway
+    port: int
+    stub: GatewayStub
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    async def push(self, user_ids: list[int], *, legacy: bytes = b"", ours: bytes = b"") -> None:
+        """Deliver, as a dispatcher does it."""
+        request = gateway_pb2.DeliverRequest()
+        delivery = request.deliveries.add(user_ids=user_ids)
+        for codec, payload in enumerate((legacy, ours)):
+            if payload:
+                delivery.events.add(codec=codec, payload=payload)  # type: ignore[arg-type]
+        await self.stub.deliver(request)
+
+
+@asynccontextmanager
+async def websocket_door(world: World, **settings: Any) -> AsyncIterator[WebSocketDoor]:
+    """A gateway on a free port. `settings` are those of WebSocketSettings."""
+    gateway = WebSocketGateway(
+        WebSocketSettings(**settings),
+        world.tokens,
+        world.tickets,
+        AllowedOrigins(HttpSettings().allowed_origins),
+        presence_rpc.PresenceStub(world.network.channel("gateway.ws")),
+        client_events(world),
+        send_limit=RateLimit(100, 3, world.clock),
+        clock=world.clock,
+        epoch=EPOCH,
+        instance="one",
+        incarnation="first",
+    )
+    world.network.serve(gateway_rpc.METHODS, gateway, instance="one")
+    listening = listen("127.0.0.1", 0)
+    port = bound_port(listening)
+    gateway.start(listening)
+    try:
+        yield WebSocketDoor(world, gateway, port, GatewayStub(world.network.channel("test", instance="one")))
+    finally:
+        world.gate.set()
+        await gateway.stop(3.0)
+        await world.network.drain(1.0)

@@ -1,0 +1,344 @@
+"""The command line as whole processes: how `xinyu` starts, refuses, and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import xinyu
+from tests.server_process import CHEAP_ENVIRONMENT, ServerFailed, ServerProcess
+
+pytestmark = pytest.mark.e2e
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "xinyu_services", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **CHEAP_ENVIRONMENT, **environment},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 1
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("xinyu: ")
+    for word in words:
+        assert word in lines[0]
+
+
+def post(server: ServerProcess, path: str, body: dict[str, Any], token: str = "") -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"{server.http_url}/api/v1/{path}", json.dumps(body).encode(), {"Authorization": token} if token else {}
+    )
+    with urllib.request.urlopen(request, timeout=20) as response:
+        answer = json.load(response)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def register(server: ServerProcess, number: int) -> str:
+    body = {"nickname": f"user {number}", "mobile": f"138{number:08d}", "password": "correct horse"}
+    return str(post(server, "auth/register", body)["access_token"])
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def serve_options(tmp_path: Path) -> list[str]:
+    return ["serve", "--data-directory", str(tmp_path / "data"), "--http-port", "0", "--ws-port", "0"]
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"xinyu {xinyu.__version__}\n")
+
+
+def test_help_of_every_group() -> None:
+    for group in ((), ("serve",), ("run",), ("migrate",), ("keys",), ("config",)):
+        done = run(*group, "--help")
+        assert done.returncode == 0
+        assert "Usage" in done.stdout
+
+
+# ---------------------------------------------------------------- serve: up and down
+
+
+def test_up_and_down(server: ServerProcess) -> None:
+    assert server.data_directory.is_dir()
+    with urllib.request.urlopen(f"{server.http_url}/config.json", timeout=20) as response:
+        assert json.load(response)["websocket_url"] == server.websocket_url
+    with urllib.request.urlopen(f"{server.http_url}/", timeout=20) as response:
+        assert response.headers["Content-Type"].startswith("text/html")
+    socket.create_connection(("127.0.0.1", server.websocket_port), 5).close()
+    token = register(server, 1)
+    assert post(server, "user/detail", {}, token)["nickname"] == "user 1"
+    assert server.stop() == 0
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_with_exit_code_0(server: ServerProcess, number: signal.Signals) -> None:
+    process = server.process
+    assert process is not None
+    started = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(15) == 0
+    assert time.monotonic() - started < 10
+    assert "Traceback" not in server.log
+
+
+def test_a_second_signal_ends_it_at_once(server: ServerProcess) -> None:
+    """With a request that cannot end, so that the first signal alone would have to wait."""
+    process = server.process
+    assert process is not None
+    with socket.create_connection(("127.0.0.1", server.http_port), 5) as hanging:
+        hanging.sendall(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(3) == 128 + signal.SIGTERM
+
+
+def test_a_hanging_request_does_not_hold_the_end_up_for_long(server: ServerProcess) -> None:
+    with socket.create_connection(("127.0.0.1", server.http_port), 5) as hanging:
+        hanging.sendall(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
+        time.sleep(0.2)
+        started = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - started < 10
+
+
+def test_killed_and_started_again(server: ServerProcess) -> None:
+    token = register(server, 1)
+    ports = server.http_port, server.websocket_port
+    for _ in range(2):
+        assert server.kill() == -signal.SIGKILL
+        server.start()
+        assert (server.http_port, server.websocket_port) == ports
+        # The same keys: who was logged in still is.
+        assert post(server, "user/detail", {}, token)["mobile"] == "13800000001"
+    register(server, 2)
+    with sqlite3.connect(server.data_directory / "xinyu.db") as database:
+        assert database.execute("SELECT count(*) FROM lease").fetchone() == (1,)
+    database.close()
+
+
+def test_users_survive_a_clean_stop(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data")
+    with server:
+        token = register(server, 1)
+    with sqlite3.connect(tmp_path / "data" / "xinyu.db") as database:
+        assert database.execute("SELECT count(*) FROM lease").fetchone() == (0,)
+    database.close()
+    with ServerProcess(tmp_path / "data") as again:
+        assert post(again, "user/detail", {}, token)["nickname"] == "user 1"
+
+
+def test_secrets_are_for_the_owner_alone(server: ServerProcess) -> None:
+    for name in ("token-secret", "password-key.pem", "lock"):
+        assert (server.data_directory / name).stat().st_mode & 0o077 == 0
+
+
+# ---------------------------------------------------------------- serve: what it cannot do, in one line
+
+
+@pytest.mark.parametrize("option", ["--http-port", "--ws-port"])
+def test_a_taken_port(serve_options: list[str], option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert_one_line(run(*serve_options, option, port), "cannot listen on", port, "in use")
+
+
+def test_an_address_that_is_not_ours(serve_options: list[str]) -> None:
+    assert_one_line(run(*serve_options, "--http-host", "192.0.2.1"), "cannot listen on", "192.0.2.1")
+    assert_one_line(run(*serve_options, "--ws-host", "no.such.host.invalid"), "cannot listen on")
+
+
+def test_a_data_directory_that_cannot_be_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    for path in (str(tmp_path / "file"), str(tmp_path / "file" / "below"), "/proc/xinyu/data", "/sys/xinyu"):
+        assert_one_line(run("serve", "--data-directory", path, "--http-port", "0", "--ws-port", "0"), path, "cannot")
+
+
+def test_a_data_directory_in_use(server: ServerProcess) -> None:
+    options = ["--data-directory", str(server.data_directory)]
+    for command in (["serve", "--http-port", "0", "--ws-port", "0"], ["migrate", "apply"], ["migrate", "new-epoch"]):
+        assert_one_line(run(*command, *options), str(server.data_directory), "in use by another process")
+    register(server, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("http: {port: many}", ["http.port"]),
+        ("http: {port: 70000}", ["http.port"]),
+        ("nonsense: 1", ["nonsense", "unknown key"]),
+        ("http: {prot: 1}", ["http.prot", "unknown key"]),
+        ("[1, 2]", ["mapping"]),
+        ("{", ["YAML"]),
+        ("time_zone: Mars/Olympus", ["time_zone", "Mars/Olympus"]),
+        ("\x00", ["YAML"]),
+    ],
+)
+def test_a_bad_config(tmp_path: Path, serve_options: list[str], text: str, words: list[str]) -> None:
+    file = tmp_path / "xinyu.yaml"
+    file.write_text(text)
+    assert_one_line(run(*serve_options, "--config", str(file)), *words)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_config_that_is_not_there(tmp_path: Path, serve_options: list[str]) -> None:
+    assert_one_line(run(*serve_options, "--config", str(tmp_path / "none.yaml")), "none.yaml", "No such file")
+    assert_one_line(run(*serve_options, "--config", str(tmp_path)), "directory")
+
+
+def test_a_bad_environment(serve_options: list[str]) -> None:
+    assert_one_line(run(*serve_options, XINYU_ACCOUNTS__TOKEN_TTL_S="soon"), "accounts.token_ttl_s")
+    assert_one_line(run(*serve_options, XINYU_HTTP="yes"), "http")
+
+
+def test_usage_errors_exit_with_2(serve_options: list[str]) -> None:
+    for arguments in (["--no-such-option"], ["--http-port", "many"], ["--http-port", "70000"]):
+        done = run(*serve_options, *arguments)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+    assert run("no-such-command").returncode == 2
+
+
+def test_a_database_that_is_none(tmp_path: Path, serve_options: list[str]) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "xinyu.db").write_text("this is not a database, " * 100)
+    assert_one_line(run(*serve_options), "database")
+
+
+def test_a_schema_that_is_newer(tmp_path: Path, serve_options: list[str]) -> None:
+    options = ["--data-directory", str(tmp_path / "data")]
+    assert run("migrate", "apply", *options).returncode == 0
+    with sqlite3.connect(tmp_path / "data" / "xinyu.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    assert_one_line(run(*serve_options), "9999", "does not know")
+    assert_one_line(run("migrate", "status", *options), "9999", "does not know")
+
+
+def test_a_key_that_is_none(tmp_path: Path, serve_options: list[str]) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "token-secret").write_text("short")
+    assert_one_line(run(*serve_options), "token-secret")
+
+
+def test_a_start_that_fails_leaves_nothing_behind(tmp_path: Path, serve_options: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert_one_line(run(*serve_options, "--http-port", str(taken.getsockname()[1])), "cannot listen")
+    with ServerProcess(tmp_path / "data") as server:
+        register(server, 1)
+
+
+def test_the_template_tells_why_a_server_failed(tmp_path: Path) -> None:
+    with pytest.raises(ServerFailed, match="unknown key"):
+        ServerProcess(tmp_path / "data", environment={"XINYU_HTTP__NO_SUCH": "1"}).start()
+
+
+# ---------------------------------------------------------------- migrate, keys, config
+
+
+def test_migrate(tmp_path: Path) -> None:
+    options = ["--data-directory", str(tmp_path / "data")]
+    assert "pending 0001" in run("migrate", "status", *options).stdout
+    assert "applied 0001" in run("migrate", "apply", *options).stdout
+    assert run("migrate", "apply", *options).stdout == "nothing to apply\n"
+    status = run("migrate", "status", *options)
+    assert "pending" not in status.stdout
+    assert run("migrate", "plan", *options).stdout == status.stdout
+
+
+def test_new_epoch_makes_every_device_start_anew(tmp_path: Path) -> None:
+    options = ["--data-directory", str(tmp_path / "data")]
+    with ServerProcess(tmp_path / "data") as server:
+        register(server, 1)
+    first, second = (run("migrate", "new-epoch", *options).stdout.split() for _ in range(2))
+    assert first[0] == second[0] == "epoch"
+    assert first[1] != second[1]
+    with ServerProcess(tmp_path / "data") as server:
+        token = register(server, 2)
+        empty = {"epoch": first[1], "versions": {"talk": 0, "contact": 0, "user": 0}, "talks": []}
+        answer = post(server, "sync", empty, token)
+        assert (answer["epoch"], answer["reset"]) == (second[1], True)
+        # Ids given out after the backup was made are not given out twice.
+        assert post(server, "user/detail", {}, token)["id"] > 10**9
+
+
+def test_the_public_key(tmp_path: Path) -> None:
+    options = ["--data-directory", str(tmp_path / "data")]
+    first = run("keys", "public", *options)
+    assert first.stdout.startswith("-----BEGIN PUBLIC KEY-----\n")
+    assert "PRIVATE" not in first.stdout
+    with ServerProcess(tmp_path / "data"):
+        assert run("keys", "public", *options).stdout == first.stdout
+    (tmp_path / "file").write_text("")
+    assert_one_line(run("keys", "public", "--data-directory", str(tmp_path / "file" / "x")), "cannot be used")
+
+
+def test_config_show(tmp_path: Path) -> None:
+    file = tmp_path / "xinyu.yaml"
+    file.write_text("http: {port: 1111}\nwebsocket: {port: 2222}\n")
+    done = run("config", "show", "--config", str(file), "--data-directory", "/somewhere", XINYU_HTTP__PORT="3333")
+    assert done.returncode == 0
+    for line in ("data_directory: /somewhere", "  port: 3333", "  port: 2222"):
+        assert line in done.stdout.splitlines()
+
+
+# ---------------------------------------------------------------- run gateway-ws
+
+
+@pytest.mark.parametrize("flag", ["--echo", "--echo-python"])
+def test_echo_mode_stops_with_exit_code_0(flag: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "xinyu_services", "run", "gateway-ws", flag, "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("echo on ws://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+
+
+def test_echo_mode_refuses_in_one_line() -> None:
+    assert_one_line(run("run", "gateway-ws"), "--echo")
+    assert_one_line(run("run", "gateway-ws", "--echo", "--echo-python"), "--echo")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert_one_line(run("run", "gateway-ws", "--echo", "--port", str(taken.getsockname()[1])), "cannot listen")

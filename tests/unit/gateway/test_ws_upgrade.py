@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from xinyu.base.errors import XinYuError
+from xinyu.gateway.origins import AllowedOrigins
+from xinyu.gateway.ws import upgrade
+
+ORIGINS = AllowedOrigins(("http://localhost:*",))
+
+
+def read(path: str, query: str = "", protocols: str = "", **headers: str) -> upgrade.Upgrade:
+    if protocols:
+        headers["sec-websocket-protocol"] = protocols
+    return upgrade.read(path, query, headers, ORIGINS)
+
+
+def test_the_reference_clients_request() -> None:
+    found = read("/wss/default.io", "token=a.b.c&platform=web")
+    assert found == upgrade.Upgrade(0, None, "a.b.c", "", "", "web")
+
+
+def test_ours() -> None:
+    found = read("/ws", "ticket=t&device_id=d-1&platform=app&token=ignored", "xinyu.v1.json")
+    assert found == upgrade.Upgrade(1, "xinyu.v1.json", "", "t", "d-1", "app")
+    assert read("/ws", "", "xinyu.v1.json", authorization="Bearer x").token == "x"
+    assert read("/wss/a", "", "other, xinyu.v1.protobuf , xinyu.v1.json").codec == 1
+
+
+def test_percent_escapes() -> None:
+    assert read("/wss/x", "token=a%2Eb&platform=").token == "a.b"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "protocols", "headers", "reason"),
+    [
+        ("/", "", "", {}, "not_found"),
+        ("/wss", "", "", {}, "not_found"),
+        ("/wsx", "", "xinyu.v1.json", {}, "not_found"),
+        ("/ws", "", "", {}, "invalid"),
+        ("/ws", "", "xinyu.v1.protobuf", {}, "invalid"),
+        ("/wss/x", "", "xinyu.v1.protobuf", {}, "invalid"),
+        ("/ws", "", "xinyu.v1.json", {"origin": "https://elsewhere.example"}, "origin_refused"),
+        ("/ws", "", "xinyu.v1.json", {"origin": ""}, "origin_refused"),
+        ("/wss/x", "platform=fridge", "", {}, "invalid"),
+        ("/wss/x", "device_id=a%20b", "", {}, "invalid"),
+        ("/wss/x", "token=%ff", "", {}, "invalid"),
+        ("/wss/x", "&".join(["a=1"] * 100), "", {}, "invalid"),
+    ],
+)
+def test_refusals(path: str, query: str, protocols: str, headers: dict[str, str], reason: str) -> None:
+    with pytest.raises(XinYuError, match=reason):
+        read(path, query, protocols, **headers)
