@@ -14,7 +14,8 @@ import { strings } from "./strings.js";
 const SUBPROTOCOL = "xinyu.v1.json";
 const READY_DEADLINE_MS = 10_000;
 const REQUEST_DEADLINE_MS = 10_000;
-const HEARTBEAT_DEADLINE_MS = 8_000;
+const HEARTBEAT_DEADLINE_MAX_MS = 8_000;
+const HEARTBEAT_DEADLINE_MIN_MS = 2_000;
 const HEARTBEAT_DEFAULT_MS = 30_000;
 const BACKOFF_MAX_MS = 30_000;
 const LASTED_MS = 5_000;
@@ -140,7 +141,8 @@ export class Connection {
 
   beat() {
     const socket = this.socket;
-    this.request("heartbeat", {}, HEARTBEAT_DEADLINE_MS).then(
+    const deadlineMs = Math.max(HEARTBEAT_DEADLINE_MIN_MS, Math.min(HEARTBEAT_DEADLINE_MAX_MS, this.heartbeatMs));
+    this.request("heartbeat", {}, deadlineMs).then(
       () => {
         if (this.socket === socket && this.state.name === "connected") {
           this.arm("heartbeat", this.heartbeatMs, () => this.beat());
