@@ -1046,11 +1046,12 @@ cdef class Engine:
 
     cdef void _bury(self, connection *c) noexcept:
         """Report a dead connection and free its slot."""
+        cdef bint clean
         self.n_closed += 1
         if c.flags & FLAG_ACCEPTED and not c.flags & FLAG_SILENT and self.on_close is not None:
             try:
-                self.on_close(connection_id(c), c.user_id, c.session_id, c.close_code,
-                              c.flags & FLAG_CLOSE_SENT and c.flags & FLAG_CLOSE_RECEIVED)
+                clean = c.flags & FLAG_CLOSE_SENT != 0 and c.flags & FLAG_CLOSE_RECEIVED != 0
+                self.on_close(connection_id(c), c.user_id, c.session_id, c.close_code, clean)
             except BaseException as exc:
                 self._report(exc)
         table_give(&self.connections, c)
