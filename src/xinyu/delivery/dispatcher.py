@@ -93,6 +93,7 @@ class Dispatcher:
         self._pushed: set[int] = set()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
         self.dropped_batches = 0
 
     def start(self) -> None:
@@ -101,13 +102,15 @@ class Dispatcher:
             self._own(asyncio.create_task(run))
 
     async def close(self, timeout_s: float = 5.0) -> None:
-        """Hands on what waits, at most for `timeout_s`, then stops. What is left stays in the outbox."""
+        """Hands on what waits, at most for `timeout_s`, then stops. What is left, and what is committed later, stays in
+        the outbox for the next process."""
         try:
             async with asyncio.timeout(timeout_s):
                 while self.outbox.open_count:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             log.warning("outbox_left", room=self.outbox.room, rows=self.outbox.open_count)
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -123,7 +126,8 @@ class Dispatcher:
 
     def push(self, pushes: Sequence[Push]) -> None:
         """Pushes that stand in no outbox (typing, presence): lost when the process dies."""
-        self._own(asyncio.create_task(self._deliver(pushes)))
+        if not self._closed:
+            self._own(asyncio.create_task(self._deliver(pushes)))
 
     # ---------------------------------------------------------------- one batch
 
@@ -133,6 +137,9 @@ class Dispatcher:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not row_id:
             done.set_result(None)
+            return done
+        if self._closed:
+            done.cancel()  # nobody here hands on any more
             return done
         self._commands_left[row_id] = len(commands)
         if pushes:
@@ -254,6 +261,9 @@ class Dispatcher:
                     await self._sweep()
             except DatabaseError as error:
                 log.warning("outbox_unavailable", room=self.outbox.room, error=str(error))
+            except Exception:
+                # One row that cannot be read must not end the sweeping of all others.
+                log.exception("recover_failed", room=self.outbox.room)
             await self._sleep(SWEEP_AFTER_S)
             since_recover_s += SWEEP_AFTER_S
 

@@ -146,14 +146,22 @@ class Outbox:
         return _decode(c.fetchall())
 
     def claim(self, connection: Connection) -> list[tuple[int, tuple[Event, ...]]]:
-        """Takes rows of dead incarnations over, in order. Fenced: does nothing unless one's own lease is alive."""
-        sql, c = self._dialect.sql, cursor(connection)
+        """Takes rows of dead incarnations over, in order. Fenced: does nothing unless one's own lease is alive, and the
+        rows stay locked to the end of the transaction, so that of two claimants one gets them."""
+        sql, c, now_ms = self._dialect.sql, cursor(connection), self._clock.now_ms()
+        c.execute(
+            sql("SELECT until_ms FROM lease WHERE incarnation = ?" + self._dialect.for_update), (self.incarnation,)
+        )
+        lease = c.fetchone()
+        if lease is None or lease[0] < now_ms:
+            return []
         c.execute(
             sql(
                 f"SELECT o.id, o.events FROM {self._table} o LEFT JOIN lease l ON l.incarnation = o.incarnation "
                 "WHERE o.incarnation <> ? AND (l.incarnation IS NULL OR l.until_ms < ?) ORDER BY o.id LIMIT ?"
+                + self._dialect.for_update
             ),
-            (self.incarnation, self._clock.now_ms(), CLAIM_LIMIT),
+            (self.incarnation, now_ms, CLAIM_LIMIT),
         )
         rows = c.fetchall()
         if rows:

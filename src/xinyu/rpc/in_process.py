@@ -94,13 +94,17 @@ class InProcessNetwork:
                 answer.set_result(response)
 
     async def drain(self, timeout_s: float) -> None:
-        """Waits until no call is running, at most `timeout_s`; what is left then is cancelled."""
-        if self._tasks:
-            _, pending = await asyncio.wait(set(self._tasks), timeout=timeout_s)
-            for task in pending:
-                task.cancel()
-            if pending:
-                await asyncio.gather(*pending, return_exceptions=True)
+        """Waits until no call is running, those included that begin meanwhile, at most `timeout_s`; what is left then
+        is cancelled."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + timeout_s
+        while self._tasks and (left_s := until_s - loop.time()) > 0:
+            await asyncio.wait(set(self._tasks), timeout=left_s)
+        pending = set(self._tasks)
+        for task in pending:
+            task.cancel()
+        if pending:
+            await asyncio.gather(*pending, return_exceptions=True)
 
 
 class InProcessChannel:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from xinyu.storage.database import Database, cursor
 from xinyu.storage.dialect import Dialect
+from xinyu.storage.transact import transact
 
 BLOCK_SIZE = 64
 
@@ -28,11 +29,11 @@ class IdBlocks:
         self._refill = asyncio.Lock()
 
     async def take(self) -> int:
-        """The next id of the series."""
+        """The next id of the series. Raises OVERLOADED or UNAVAILABLE."""
         async with self._refill:
             if self._next == self._end:
-                self._next = await self._database.write(self._take_block)
-                self._end = self._next + self._block_size
+                first = await transact(self._database, self._take_block)
+                self._next, self._end = first, first + self._block_size
             value = self._next
             self._next += 1
             return value

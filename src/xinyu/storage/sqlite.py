@@ -26,6 +26,9 @@ CACHE_KIB: Final = 64 * 1024
 WAL_AUTOCHECKPOINT_PAGES: Final = 8_000
 BUSY_TIMEOUT_MS: Final = 5_000
 READER_THREADS: Final = 2
+_UNIQUE: Final = frozenset(
+    (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID)
+)
 
 
 def create_sqlite_engine(path: Path | str, *, writer: bool) -> Engine:
@@ -48,6 +51,8 @@ def create_sqlite_engine(path: Path | str, *, writer: bool) -> Engine:
             "temp_store=MEMORY",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        if not writer:
+            connection.execute("PRAGMA query_only=ON")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -61,7 +66,8 @@ def translate(error: BaseException) -> DatabaseError | None:
     if isinstance(error, exc.DBAPIError) and error.orig is not None:
         error = error.orig
     if isinstance(error, sqlite3.IntegrityError):
-        return Duplicate(str(error))
+        # A missing value or a broken reference is a mistake of ours, and would only be repeated.
+        return Duplicate(str(error)) if getattr(error, "sqlite_errorcode", 0) in _UNIQUE else None
     if isinstance(error, sqlite3.OperationalError):
         code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -69,6 +75,8 @@ def translate(error: BaseException) -> DatabaseError | None:
         if code == sqlite3.SQLITE_ERROR:
             return None  # bad SQL
         return Unavailable(str(error))
+    if isinstance(error, sqlite3.ProgrammingError):
+        return None
     return Unavailable(str(error)) if isinstance(error, sqlite3.DatabaseError) else None
 
 
@@ -95,6 +103,7 @@ class SqliteDatabase:
         self._local = threading.local()
         self._opened: list[Connection] = []
         self._lock = threading.Lock()
+        self._closed = False
 
     def _connection(self, engine: Engine) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
@@ -108,12 +117,22 @@ class SqliteDatabase:
         return run_transaction(self._connection(engine), work)
 
     async def read(self, work: Work[T]) -> T:
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._run, self._reader_engine, work)
 
     async def write(self, work: Work[T], *, lane: int = 0) -> T:
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._run, self._writer_engine, work)
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the database is closed")
+
     async def close(self) -> None:
+        """Work that was handed in is done first; later work is refused. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._writer, self._checkpoint)
         for pool in (self._readers, self._writer):

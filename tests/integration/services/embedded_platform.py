@@ -17,7 +17,7 @@ from xinyu.delivery.outbox import Outbox
 from xinyu.delivery.routes import MemoryRoutes
 from xinyu.rpc.context import Context
 from xinyu.rpc.in_process import InProcessNetwork
-from xinyu.storage import schema
+from xinyu.storage import lease, schema
 from xinyu.storage.cache import MemoryCache
 from xinyu.storage.dialect import SQLITE
 from xinyu.storage.sqlite import SqliteDatabase
@@ -102,6 +102,9 @@ async def embedded_platform(directory: Path) -> AsyncIterator[EmbeddedPlatform]:
     database = SqliteDatabase(directory / "xinyu.db")
     await database.write(schema.apply)
     platform = EmbeddedPlatform(database)
+    await database.write(
+        lambda connection: lease.take_over(connection, SQLITE, platform.incarnation, platform.clock.now_ms())
+    )
     try:
         yield platform
     finally:

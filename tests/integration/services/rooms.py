@@ -22,7 +22,7 @@ from xinyu.delivery.outbox import Outbox
 from xinyu.delivery.routes import MemoryRoutes
 from xinyu.rpc.context import Context
 from xinyu.rpc.in_process import InProcessNetwork
-from xinyu.storage import schema
+from xinyu.storage import lease, schema
 from xinyu.storage.database import Database
 from xinyu.storage.dialect import SQLITE
 from xinyu.storage.id_blocks import IdBlocks
@@ -143,7 +143,8 @@ class Rooms:
         neighbours: Neighbours | None = None,
         routes: MemoryRoutes | None = None,
     ) -> None:
-        clock = clock or SystemClock()
+        clock = self.clock = clock or SystemClock()
+        self.incarnation = incarnation
         self.database = database
         self.neighbours = neighbours or Neighbours()
         self.gateway = RecordingGateway()
@@ -203,7 +204,14 @@ class Rooms:
         talk_events.attach(self.talk_service.load_session)
         self.network.serve(talk_rpc.METHODS, TalkRpc(self.talk_service))
 
+    async def take_over(self) -> None:
+        """This process' lease begins, and that of all others ends."""
+        await self.database.write(
+            lambda connection: lease.take_over(connection, SQLITE, self.incarnation, self.clock.now_ms())
+        )
+
     async def start(self) -> None:
+        await self.take_over()
         self.message_dispatcher.start()
         self.talk_dispatcher.start()
 
