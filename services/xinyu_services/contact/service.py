@@ -39,7 +39,8 @@ from xinyu_services.contact.model import (
 from xinyu_services.contact.ports import Ids, People, Presence, Talks
 from xinyu_services.contact.store import ContactStore
 
-MAX_USERS: Final = 2_000
+# A conversation list asks about all its peers at once.
+MAX_USERS: Final = 10_000
 MAX_ROWS: Final = 1_000
 # Friends whose rows one transaction refreshes.
 REFRESH_PAGE: Final = 100
@@ -102,7 +103,7 @@ class ContactService:
         return await query(self._database, lambda connection: self._store.friends(connection, user_id))
 
     async def friends_among(self, user_id: int, friend_ids: Sequence[int]) -> list[Contact]:
-        """Which of some users are friends. Raises INVALID past 2,000."""
+        """Which of some users are friends. Raises INVALID past 10,000."""
         if len(friend_ids) > MAX_USERS:
             raise XinYuError(INVALID, f"More than {MAX_USERS} users at once.")
         return await query(

@@ -52,13 +52,14 @@ from xinyu_services.group.model import (
 from xinyu_services.group.ports import Friends, Ids, People, Talks
 from xinyu_services.group.store import GroupStore
 
-MAX_NAMES: Final = 2_000
+# A conversation list names all its groups at once.
+MAX_NAMES: Final = 10_000
 NOBODY: Final = Person(0, "", "", 0, "")
 
 
 class GroupService:
-    """`events` is what `dispatcher` was given as its source. `settings`: the most members of a new group, and whether one
-    may invite friends only."""
+    """`events` is what `dispatcher` was given as its source. `settings`: how many members a new group has at most, and
+    whether one may invite friends only."""
 
     def __init__(
         self,
@@ -279,7 +280,7 @@ class GroupService:
         return [(friend, people[friend.user_id]) for friend in friends if friend.user_id in people]
 
     async def names(self, group_ids: Sequence[int]) -> list[Group]:
-        """Those that there are, dismissed ones too. Raises INVALID past 2,000 ids."""
+        """Those that there are, dismissed ones too. Raises INVALID past 10,000 ids."""
         if len(group_ids) > MAX_NAMES:
             raise XinYuError(INVALID, f"More than {MAX_NAMES} groups at once.")
         wanted = sorted(set(group_ids))

@@ -7,7 +7,7 @@ from xinyu.delivery.routes import Routes
 from xinyu.rpc.context import Context
 from xinyu.wire.v1 import options_pb2, presence_pb2
 
-MAX_USERS = 2_000
+MAX_USERS = 10_000
 
 
 class PresenceServicer:

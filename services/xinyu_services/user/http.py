@@ -11,7 +11,7 @@ from xinyu.gateway.http.route import HttpCall, Nothing, Route
 from xinyu.wire.v1 import user_pb2
 from xinyu.wire.v1.user_rpc import UserStub
 
-Mobile = Annotated[str, Meta(pattern="^[0-9]{11}$")]
+Mobile = Annotated[str, Meta(pattern="^[0-9]{11}\\Z")]
 # Room for what cannot be a password any more: its refusal is worded by the room. 344 characters is the RSA form.
 Password = Annotated[str, Meta(min_length=1, max_length=1024)]
 Platform = Annotated[str, Meta(max_length=16)]
@@ -20,7 +20,7 @@ PLATFORMS: Final = ("web", "pc", "app")
 
 class Register(msgspec.Struct):
     nickname: Annotated[str, Meta(max_length=1024)]
-    mobile: Annotated[str, Meta(pattern="^1[0-9]{10}$")]
+    mobile: Annotated[str, Meta(pattern="^1[0-9]{10}\\Z")]
     password: Password
     platform: Platform = "web"
     sms_code: Annotated[str, Meta(max_length=6)] = ""
@@ -33,7 +33,7 @@ class Login(msgspec.Struct):
 
 
 class SendSms(msgspec.Struct):
-    mobile: Annotated[str, Meta(pattern="^1[0-9]{10}$")]
+    mobile: Annotated[str, Meta(pattern="^1[0-9]{10}\\Z")]
     channel: Annotated[str, Meta(max_length=32)]
 
 

@@ -75,6 +75,15 @@ def nickname_problem(nickname: str) -> str:
     return ""
 
 
+def motto_problem(motto: str) -> str:
+    """Why `motto` cannot be one, "" when it can. It is plain text on every surface."""
+    if len(motto) > MOTTO_CHARACTERS:
+        return f"The motto has more than {MOTTO_CHARACTERS} characters."
+    if any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in motto):
+        return "The motto may not have control characters."
+    return ""
+
+
 def password_problem(password: str) -> str:
     """Why `password` cannot be chosen, "" when it can."""
     shortest, longest = PASSWORD_CHARACTERS

@@ -51,12 +51,12 @@ from xinyu_services.user.model import (
     CODE_CHANNELS,
     CODE_TTL_S,
     MOBILE,
-    MOTTO_CHARACTERS,
     SEEN_BY_FRIENDS,
     Account,
     Profile,
     avatar_problem,
     birthday_problem,
+    motto_problem,
     nickname_problem,
 )
 from xinyu_services.user.passwords import Passwords
@@ -65,7 +65,8 @@ from xinyu_services.user.store import UserStore
 log = structlog.get_logger(__name__)
 
 REPEAT_WITHIN_MS: Final = 60_000
-MAX_NAMES: Final = 2_000
+# A conversation list names all its peers at once.
+MAX_NAMES: Final = 10_000
 
 
 class Ids(Protocol):
@@ -265,7 +266,7 @@ class UserService:
         return account
 
     async def profiles(self, user_ids: Sequence[int]) -> list[Profile]:
-        """What others may see of each, unknown ids left out. Raises INVALID past 2,000 ids."""
+        """What others may see of each, unknown ids left out. Raises INVALID past 10,000 ids."""
         if len(user_ids) > MAX_NAMES:
             raise XinYuError(INVALID, f"More than {MAX_NAMES} users at once.")
         return await query(self._database, lambda connection: self._store.profiles(connection, user_ids))
@@ -279,11 +280,7 @@ class UserService:
             ("nickname" in values and nickname_problem(values["nickname"]))
             or ("birthday" in values and birthday_problem(values["birthday"]))
             or ("gender" in values and values["gender"] not in (0, 1, 2) and "gender is 0, 1 or 2.")
-            or (
-                "motto" in values
-                and len(values["motto"]) > MOTTO_CHARACTERS
-                and f"The motto has more than {MOTTO_CHARACTERS} characters."
-            )
+            or ("motto" in values and motto_problem(values["motto"]))
         )
         if problem:
             raise XinYuError(INVALID, problem)

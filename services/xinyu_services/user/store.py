@@ -118,7 +118,7 @@ class UserStore:
                 "INSERT INTO login_log (user_id, mobile, platform, address, user_agent, reason, created_at_ms) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)"
             ),
-            (user_id, mobile, platform[:16], address[:64], user_agent[:255], reason, now_ms),
+            (user_id, mobile[:20], platform[:16], address[:64], user_agent[:255], reason, now_ms),
         )
         c.execute(sql("DELETE FROM login_log WHERE created_at_ms < ?"), (now_ms - LOGIN_LOG_KEPT_MS,))
 

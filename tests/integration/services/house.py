@@ -62,11 +62,11 @@ class House:
     """`post` calls a route of the four rooms under test as the HTTP gateway would: strictly decoded body in, what the
     client reads out."""
 
-    def __init__(self, platform: EmbeddedPlatform, settings: MessageSettings) -> None:
+    def __init__(self, platform: EmbeddedPlatform, settings: MessageSettings, media_prefix: str = "") -> None:
         self.platform = platform
-        network, dialect, clock = platform.network, platform.dialect, platform.clock
+        network, clock = platform.network, platform.clock
         network.serve(presence_rpc.METHODS, PresenceServicer(platform.routes))
-        self.user = UserRoom(platform)
+        self.user = UserRoom(platform, media_prefix=media_prefix)
         self._contact(settings)
         self._group(settings)
         names = network.channel("directory")
@@ -79,25 +79,18 @@ class House:
         self.message = message_rpc.MessageStub(channel)
         self.talk = talk_rpc.TalkStub(channel)
         presence = presence_rpc.PresenceStub(channel)
-        self._routes: dict[str, Route] = {
-            route.path: route
-            for route in [
-                *user_http.routes(self.user.stub),
-                *contact_http.routes(self.contact, presence),
-                *group_http.routes(self.group, self.talk, ZONE),
-            ]
-        }
+        self._routes = route_table(self.user.stub, self.contact, self.group, self.talk, presence)
 
     def _contact(self, settings: MessageSettings) -> None:
         platform, channel = self.platform, self.platform.network.channel("contact")
-        store = ContactStore(platform.dialect)
+        store = self.contact_store = ContactStore(platform.dialect)
         people = contact_neighbours.RpcPeople(user_rpc.UserStub(channel))
         talks = contact_neighbours.RpcTalks(message_rpc.MessageStub(channel), talk_rpc.TalkStub(channel))
         presence = contact_neighbours.RpcPresence(presence_rpc.PresenceStub(channel))
         events = ContactEvents(
             platform.database, store, people, talks, lambda pushes: dispatcher.push(pushes), settings.greeting, ZONE
         )
-        dispatcher = platform.dispatcher("contact", events)
+        dispatcher = self.contact_dispatcher = platform.dispatcher("contact", events)
         apply_ids = IdBlocks("apply", platform.database, platform.dialect)
         service = ContactService(
             platform.database, store, apply_ids, people, talks, presence, events, dispatcher, platform.clock
@@ -134,8 +127,8 @@ class House:
             settings,
         )
         events.attach(service)
-        servicer = MessageRpc(service, view, directory, dispatcher, platform.clock)
-        platform.network.serve(message_rpc.METHODS, servicer)
+        self.message_servicer = MessageRpc(service, view, directory, dispatcher, platform.clock)
+        platform.network.serve(message_rpc.METHODS, self.message_servicer)
 
     def _talk(self, directory: Directory) -> None:
         platform, channel = self.platform, self.platform.network.channel("talk")
@@ -158,12 +151,14 @@ class House:
         events.attach(service.load_session)
         platform.network.serve(talk_rpc.METHODS, TalkRpc(service))
 
+    def route(self, path: str) -> Route:
+        return self._routes[path]
+
     async def post(self, path: str, user_id: int, /, *, codec: int = 0, **body: Any) -> Any:
         """The answer as the client reads it. Raises msgspec.ValidationError where the gateway answers 400 `invalid`."""
         route = self._routes[path]
         assert route.open or user_id, f"{path} wants a token"
-        decoded = msgspec.json.decode(json.dumps(body), type=route.request_type)
-        answer = await route.handler(HttpCall(user_id, codec, "127.0.0.1", "test", True), decoded)
+        answer = await route.handler(HttpCall(user_id, codec, "127.0.0.1", "test", True), decode(route, body))
         return {} if answer is None else json.loads(msgspec.json.encode(answer))
 
     async def befriend(self, one: int, other: int) -> None:
@@ -193,11 +188,32 @@ class House:
         return sessions
 
 
+def route_table(
+    user: user_rpc.UserStub,
+    contact: contact_rpc.ContactStub,
+    group: group_rpc.GroupStub,
+    talk: talk_rpc.TalkStub,
+    presence: presence_rpc.PresenceStub,
+) -> dict[str, Route]:
+    """The routes of the user, contact and group rooms by path."""
+    routes = [
+        *user_http.routes(user),
+        *contact_http.routes(contact, presence),
+        *group_http.routes(group, talk, ZONE),
+    ]
+    return {route.path: route for route in routes}
+
+
+def decode(route: Route, body: dict[str, Any]) -> Any:
+    """The request as the gateway decodes it; raises msgspec.ValidationError where it answers 400 `invalid`."""
+    return msgspec.json.decode(json.dumps(body), type=route.request_type)
+
+
 @asynccontextmanager
-async def open_house(directory: Path, **settings: Any) -> AsyncIterator[House]:
+async def open_house(directory: Path, *, media_prefix: str = "", **settings: Any) -> AsyncIterator[House]:
     """`settings`: of the section `messages`."""
     async with embedded_platform(directory) as platform:
-        house = House(platform, MessageSettings(**settings))
+        house = House(platform, MessageSettings(**settings), media_prefix)
         try:
             yield house
         finally:

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from tests.integration.services.embedded_platform import eventually
 from tests.integration.services.house import House, open_house, refused
-from xinyu.base.errors import ALREADY_HANDLED, SELF, UNKNOWN_APPLICATION, UNKNOWN_USER
+from xinyu.base.errors import ALREADY_HANDLED, DEADLINE, FORBIDDEN, SELF, UNKNOWN_APPLICATION, UNKNOWN_USER
+from xinyu.delivery.outbox import Event, Outbox
+from xinyu.wire.v1 import contact_pb2, message_rpc
+from xinyu_services.contact import service
+from xinyu_services.contact.events import ACCEPTED, PAIR
+from xinyu_services.contact.model import ApplyState
 
 
 @pytest.fixture
@@ -174,12 +180,56 @@ async def test_defect_18_only_the_asked_answers_a_request(house: House, three: t
     assert (await only_apply(house, bob))["id"] == apply_id
 
 
+async def test_the_message_room_is_away_when_a_request_is_accepted(
+    house: House, three: tuple[int, int, int]
+) -> None:
+    """The friendship is committed; its talk and greeting come when the message room is back, once."""
+    ann, bob, _ = three
+    await house.post("contact-apply/create", ann, user_id=bob, remark="hi")
+    apply_id = (await only_apply(house, bob))["id"]
+    network = house.platform.network
+    network.withdraw(message_rpc.METHODS)
+    request = contact_pb2.AnswerApplyRequest(user_id=bob, apply_id=apply_id)
+    await refused(house.contact.accept_apply(request, timeout_s=0.1), DEADLINE)
+    assert [item["user_id"] for item in (await house.post("contact/list", ann))["items"]] == [bob]
+    network.serve(message_rpc.METHODS, house.message_servicer)
+    session = (await house.post("contact-apply/accept", bob, apply_id=apply_id))["session"]
+    assert session["to_from_id"] == ann
+    await house.platform.settled()
+    assert len(await house.records(ann, 1, bob)) == 1
+
+
+async def test_a_process_that_died_after_the_commit_is_taken_over(house: House, three: tuple[int, int, int]) -> None:
+    """Its outbox row is all that is left of the accepting: another process tells the message room."""
+    ann, bob, _ = three
+    await house.post("contact-apply/create", ann, user_id=bob, remark="hi")
+    apply_id = (await only_apply(house, bob))["id"]
+    await house.platform.settled()
+
+    def died(connection: Connection) -> None:
+        store = house.contact_store
+        apply = store.find_apply(connection, apply_id)
+        assert apply is not None
+        store.lock_pair(connection, ann, bob)
+        store.close_apply(connection, apply, ApplyState.AGREED, 1)
+        store.befriend(connection, ann, bob, "", 1)
+        store.befriend(connection, bob, ann, "", 1)
+        store.take_revision(connection, ann, bob)
+        other = Outbox("contact", house.platform.dialect, "a-dead-process", house.platform.clock)
+        other.open().write(connection, [Event(PAIR, (apply_id,)), Event(ACCEPTED, (apply_id, 1))])
+
+    await house.platform.online(ann, 0)
+    await house.platform.database.write(died)
+    await house.contact_dispatcher.recover()
+    await house.platform.settled()
+    assert len(await house.records(ann, 1, bob)) == 1
+    gateway = house.platform.gateway
+    await eventually(lambda: any(event["event"] == "im.contact.accept" for event in gateway.told(ann, 0)))
+
+
 async def test_open_requests_of_one_user_are_bounded(
     house: House, three: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xinyu.base.errors import FORBIDDEN
-    from xinyu_services.contact import service
-
     ann, bob, cat = three
     monkeypatch.setattr(service, "MAX_OPEN_APPLIES", 1)
     await house.post("contact-apply/create", ann, user_id=bob, remark="one")

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from tests.integration.services.embedded_platform import eventually
@@ -37,10 +36,13 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 @pytest.fixture
 async def people(house: House) -> tuple[int, int, int, int]:
     """Ann, and her friends Bob, Cat and Dan, who are strangers to each other."""
-    ann, *friends = [await house.user.register(f"1370000{n:04d}", name) for n, name in enumerate(("Ann", "Bob", "Cat", "Dan"))]
-    for friend in friends:
+    ann = await house.user.register("13700000000", "Ann")
+    bob = await house.user.register("13700000001", "Bob")
+    cat = await house.user.register("13700000002", "Cat")
+    dan = await house.user.register("13700000003", "Dan")
+    for friend in (bob, cat, dan):
         await house.befriend(ann, friend)
-    return (ann, friends[0], friends[1], friends[2])
+    return ann, bob, cat, dan
 
 
 async def create(house: House, owner: int, *members: int, name: str = "Friends") -> int:
@@ -59,14 +61,13 @@ async def notices(house: House, reader: int, group_id: int) -> list[tuple[int, d
     return [(r["msg_type"], json.loads(r["extra"])) for r in reversed(await house.records(reader, 2, group_id))]
 
 
+async def execute(house: House, statement: str, *values: Any) -> None:
+    await house.platform.database.write(lambda connection: cursor(connection).execute(statement, values) and None)
+
+
 async def make_admin(house: House, group_id: int, user_id: int) -> None:
     """There is no route for it yet."""
-    await house.platform.database.write(
-        lambda connection: cursor(connection).execute(
-            "UPDATE group_member SET role = 2 WHERE group_id = ? AND user_id = ?", (group_id, user_id)
-        )
-        and None
-    )
+    await execute(house, "UPDATE group_member SET role = 2 WHERE group_id = ? AND user_id = ?", group_id, user_id)
 
 
 async def test_a_new_group_has_members_sessions_and_its_first_line(
@@ -98,9 +99,7 @@ async def test_a_new_group_has_members_sessions_and_its_first_line(
 
 async def test_defect_47_a_group_whose_number_no_user_has(house: House, people: tuple[int, int, int, int]) -> None:
     ann, bob, *_ = people
-    await house.platform.database.write(
-        lambda connection: cursor(connection).execute("INSERT INTO id_block (kind, next) VALUES ('group', 900000)") and None
-    )
+    await execute(house, "INSERT INTO id_block (kind, next) VALUES (?, ?)", "group", 900_000)
     group_id = await create(house, ann, bob)
     assert group_id >= 900_000
     assert (2, group_id) in [(s["talk_mode"], s["to_from_id"]) for s in await house.sessions(bob)]
@@ -290,33 +289,14 @@ async def test_whom_one_may_invite(house: House, people: tuple[int, int, int, in
     group_id = await create(house, ann, bob)
 
     async def invitable(asker: int, group: int) -> list[int]:
-        return [item["user_id"] for item in (await house.post("group/get-invite-friends", asker, group_id=group))["items"]]
+        answer = await house.post("group/get-invite-friends", asker, group_id=group)
+        return [item["user_id"] for item in answer["items"]]
 
     assert await invitable(ann, 0) == [bob, cat, dan]
     assert await invitable(ann, group_id) == [cat, dan]
     assert await invitable(bob, group_id) == []
     (item, _) = (await house.post("group/get-invite-friends", ann, group_id=group_id))["items"]
     assert item == {"user_id": cat, "nickname": "Cat", "avatar": "", "gender": 0, "remark": ""}
-
-
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("group/create", {"name": "x"}),
-        ("group/create", {"name": "x", "user_ids": ["1"]}),
-        ("group/create", {"name": "x", "user_ids": [0]}),
-        ("group/create", {"name": "x", "user_ids": [2**53]}),
-        ("group/create", {"name": "x", "user_ids": list(range(1, 2_002))}),
-        ("group/detail", {}),
-        ("group/detail", {"group_id": -1}),
-        ("group/detail", {"group_id": 1.5}),
-        ("group/detail", {"group_id": None}),
-        ("group/get-invite-friends", {"group_id": -1}),
-    ],
-)
-async def test_defect_43_what_is_no_request_is_refused(house: House, path: str, body: dict[str, Any]) -> None:
-    with pytest.raises(msgspec.ValidationError):
-        await house.post(path, 1, **body)
 
 
 async def test_names_that_are_none(house: House, people: tuple[int, int, int, int]) -> None:
