@@ -110,7 +110,7 @@ def build_rooms(platform: Platform) -> list[Room]:
     directory = Directory(UserStub(directory_channel), GroupStub(directory_channel), platform.clock)
     return [
         presence_room(platform),
-        user_room(platform),
+        user_room(platform, directory),
         contact_room(platform),
         group_room(platform),
         message_room(platform, directory),
@@ -123,10 +123,11 @@ def presence_room(platform: Platform) -> Room:
     return Room()
 
 
-def user_room(platform: Platform) -> Room:
+def user_room(platform: Platform, directory: Directory) -> Room:
     store = UserStore(platform.dialect)
     friend_rows = ContactFriendRows(ContactStub(platform.channel("user")))
-    dispatcher = platform.dispatcher("user", UserEvents(platform.database, store, friend_rows))
+    events = UserEvents(platform.database, store, friend_rows, directory.forget_user)
+    dispatcher = platform.dispatcher("user", events)
     passwords = Passwords(platform.config.accounts, platform.keys.password_key)
     service = UserService(
         platform.database,
@@ -174,7 +175,8 @@ def group_room(platform: Platform) -> Room:
     channel = platform.channel("group")
     store = GroupStore(platform.dialect)
     people, talks = GroupPeople(UserStub(channel)), GroupTalks(MessageStub(channel))
-    dispatcher = platform.dispatcher("group", GroupEvents(platform.database, store, people, talks))
+    events = GroupEvents(platform.database, store, people, talks)
+    dispatcher = platform.dispatcher("group", events)
     service = GroupService(
         platform.database,
         store,
@@ -182,6 +184,7 @@ def group_room(platform: Platform) -> Room:
         people,
         GroupFriends(ContactStub(channel)),
         talks,
+        events,
         dispatcher,
         platform.clock,
         platform.config.messages,
