@@ -19,6 +19,7 @@ from xinyu._fast import engine as engine_module
 from xinyu._fast.frames import build_frame
 
 WAIT_S = 10.0  # nothing on loopback takes that long; only a failing test waits for it
+SEND_BUFFER_BYTES = 65_536
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 MASK = b"\x11\x22\x33\x44"
 
@@ -59,6 +60,8 @@ class Harness:
         defaults = {"tick_ms": 10, "heartbeat_s": 0, "read_timeout_s": 0}
         self.engine = engine_module.Engine(**{**callbacks, **defaults, **settings})
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        # Accepted sockets inherit it: the kernel takes little, so that partial writes are common and quickly reached.
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self.engine.listen(self.listener)
         self.address = self.listener.getsockname()
         self.clients: list[Client] = []
@@ -93,14 +96,15 @@ class Harness:
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    def step(self, timeout_s: float = 0.0) -> bool:
-        """One turn of the loop; False: there was nothing to do."""
-        ready = select.select([self.engine.fileno()], [], [], timeout_s)[0]
-        if ready:
+    def step(self, timeout_s: float = 0.0, client: Client | None = None) -> bool:
+        """One turn of the loop, which also ends when something comes for the client; False: the engine was idle."""
+        own = self.engine.fileno()
+        ready = select.select([own] if client is None else [own, client.socket], [], [], timeout_s)[0]
+        if own in ready:
             self.engine.poll()
-        return bool(ready)
+        return own in ready
 
-    def until(self, condition: Callable[[], Any], what: str = "") -> Any:
+    def until(self, condition: Callable[[], Any], what: str = "", client: Client | None = None) -> Any:
         """Let the engine work until the condition holds; its value."""
         deadline = time.monotonic() + WAIT_S
         while True:
@@ -108,7 +112,7 @@ class Harness:
             if value:
                 return value
             assert time.monotonic() < deadline, f"did not happen: {what or condition}"
-            self.step(0.005)
+            self.step(0.005, client)
 
     def settle(self) -> None:
         """Let the engine work until there is nothing left but ticks."""
@@ -154,7 +158,8 @@ class Client:
     def __init__(self, harness: Harness, receive_buffer_bytes: int = 0) -> None:
         self.harness = harness
         self.id = 0
-        self.received = b""
+        self.received = bytearray()
+        self.narrow = receive_buffer_bytes > 0
         self.ended = False
         self.reset = False
         self.socket = socket.socket()
@@ -197,12 +202,19 @@ class Client:
             self.received += data
             self.ended = not data
 
+    def _wait(self, condition: Callable[[], Any], what: str) -> Any:
+        """Read on: a receive buffer that was kept small to make the other side wait has done its work."""
+        if self.narrow:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            self.narrow = False
+        return self.harness.until(condition, what, self)
+
     def read_head(self) -> str:
         def complete() -> bool:
             self.pull()
             return b"\r\n\r\n" in self.received or self.ended
 
-        self.harness.until(complete, "HTTP answer")
+        self.harness.until(complete, "HTTP answer", self)
         head, _, self.received = self.received.partition(b"\r\n\r\n")
         return head.decode()
 
@@ -213,7 +225,7 @@ class Client:
         headers = dict(line.lower().split(": ", 1) for line in lines[1:])
         assert int(headers["content-length"]) == len(self.received)
         assert headers["connection"] == "close"
-        return int(lines[0].split()[1]), headers, self.received
+        return int(lines[0].split()[1]), headers, bytes(self.received)
 
     def take_frame(self) -> tuple[int, bytes] | None:
         """The next frame if it is here: (opcode, payload). Server frames are never masked nor fragmented."""
@@ -234,11 +246,12 @@ class Client:
             (length,), at = struct.unpack_from("!Q", data, 2), 10
         if len(data) < at + length:
             return None
-        self.received = data[at + length :]
-        return data[0] & 0x0F, data[at : at + length]
+        frame = data[0] & 0x0F, bytes(data[at : at + length])
+        del data[: at + length]
+        return frame
 
     def read_frame(self) -> tuple[int, bytes]:
-        frame: tuple[int, bytes] = self.harness.until(self.take_frame, "a frame")
+        frame: tuple[int, bytes] = self._wait(self.take_frame, "a frame")
         return frame
 
     def read_frames(self, count: int) -> list[tuple[int, bytes]]:
@@ -251,7 +264,7 @@ class Client:
             self.pull()
             return self.ended
 
-        self.harness.until(ended, "end of stream")
+        self._wait(ended, "end of stream")
 
     def read_close(self) -> tuple[int, str]:
         """Wait for a close frame; (code, reason), 1005 for none."""
