@@ -206,7 +206,8 @@ def print_table(report: Report) -> None:
     print(f"held for, s                   {report.seconds:10.0f}")
     print(f"pings answered meanwhile      {report.pings_answered:10,}")
     print(f"opened a second               {report.connected_per_s:10,.0f}")
-    print(f"server's private memory, MiB  {report.uss_bytes / mib:10.1f}   (with a tenth: {report.uss_before_bytes / mib:.1f})")
+    print(f"server's private memory, MiB  {report.uss_bytes / mib:10.1f}")
+    print(f"  with a tenth of them        {report.uss_before_bytes / mib:10.1f}")
     print(f"bytes a connection            {report.bytes_per_connection:10,.0f}")
     print(f"server's CPU, % of one core   {report.server_cpu_percent:10.1f}")
 

@@ -1,7 +1,7 @@
 """A data directory with users in it, made without the server: what a macro benchmark starts from.
 
-Users are rows of their table, and pairs of them are friends as far as sending is concerned (a talk and its two members).
-Tokens are minted with the directory's own secret, as the server would.
+Users are rows of their table, and pairs of them are friends as far as sending is concerned (a talk and its two
+members). Tokens are minted with the directory's own secret, as the server would.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class StatementLoop:
     """On a database of `population.create_database` with at least BATCH pairs. `run` continues where it ended."""
 
     def __init__(self, path: Path, pairs: int) -> None:
-        if pairs % BATCH and pairs < BATCH:
+        if pairs < BATCH:
             raise ValueError(f"at least {BATCH} pairs are needed")
         self._pairs = pairs
         self._sequence = [0] * (pairs + 1)
@@ -116,7 +116,8 @@ class StatementLoop:
         execute("BEGIN IMMEDIATE")
         execute(heads, sorted(talks)).fetchall()
         execute(members, [value for talk in talks for value in (talk, talk)]).fetchall()
-        execute(known, [v for talk, msg_id in zip(talks, msg_ids, strict=True) for v in (msg_id, talk, talk)]).fetchall()
+        named = [value for talk, msg_id in zip(talks, msg_ids, strict=True) for value in (msg_id, talk, talk)]
+        execute(known, named).fetchall()
         rows: list[Any] = []
         head_rows: list[Any] = []
         cursor_rows: list[Any] = []
