@@ -42,6 +42,8 @@ from xinyu_services.contact.store import ContactStore
 # A conversation list asks about all its peers at once.
 MAX_USERS: Final = 10_000
 MAX_ROWS: Final = 1_000
+TOMBSTONE_KEEP_MS: Final = 180 * 86_400_000
+PURGE_LIMIT: Final = 500
 # Friends whose rows one transaction refreshes.
 REFRESH_PAGE: Final = 100
 
@@ -246,6 +248,19 @@ class ContactService:
         current, floor, rows = await query(self._database, work)
         people = await self._people.load(_about(row) for row in rows[:limit])
         return current, floor, [(row, people.get(_about(row), NOBODY)) for row in rows[:limit]], len(rows) > limit
+
+    async def purge_tombstones(self) -> int:
+        """Deletes rows that have been dead for 180 days, a batch at a time; a device that was away for longer starts
+        from nothing. Answers how many went."""
+        before_ms, purged = self._clock.now_ms() - TOMBSTONE_KEEP_MS, 0
+        while True:
+            count = await transact(
+                self._database,
+                lambda connection: self._store.purge_tombstones(connection, before_ms, PURGE_LIMIT),
+            )
+            purged += count
+            if not count:
+                return purged
 
     async def refresh_profile(self, user_id: int, after_user_id: int) -> int:
         """New versions for the rows that show this user, of one page of users above `after_user_id`; answers the last

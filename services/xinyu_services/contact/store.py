@@ -245,6 +245,30 @@ class ContactStore:
                 found_applies[apply.apply_id] = apply
         return found_contacts, found_applies
 
+    def purge_tombstones(self, connection: Connection, before_ms: int, limit: int) -> int:
+        """Deletes dead rows that changed before `before_ms`, at most `limit` of each table, and raises their users'
+        floors. Answers how many went."""
+        sql, c = self._dialect.sql, cursor(connection)
+        c.execute(
+            sql("SELECT user_id, friend_id, version FROM contact WHERE state <> ? AND changed_at_ms < ? LIMIT ?"),
+            (int(ContactState.ALIVE), before_ms, limit),
+        )
+        contacts = c.fetchall()
+        c.execute(
+            sql(
+                "SELECT target_id, apply_id, version FROM contact_apply WHERE state <> ? AND changed_at_ms < ? LIMIT ?"
+            ),
+            (int(ApplyState.PENDING), before_ms, limit),
+        )
+        applies = c.fetchall()
+        for user_id, _, version in sorted([*contacts, *applies]):
+            self.versions.raise_floor(connection, user_id, version)
+        for user_id, friend_id, _ in contacts:
+            c.execute(sql("DELETE FROM contact WHERE user_id = ? AND friend_id = ?"), (user_id, friend_id))
+        for _, apply_id, _ in applies:
+            c.execute(sql("DELETE FROM contact_apply WHERE apply_id = ?"), (apply_id,))
+        return len(contacts) + len(applies)
+
     def _contacts(self, c: Any, keys: Sequence[tuple[int, int]]) -> list[Contact]:
         source, where = self._dialect.among("contact", ("user_id", "friend_id"), len(keys))
         c.execute(

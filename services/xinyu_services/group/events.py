@@ -8,13 +8,16 @@ Events:
 
 What our dialect must know comes from the message and talk rooms, which the command moves. A command says what its
 transaction wrote (`fresh`); one that is made again after a crash says how the rows stand by then: it carries newer
-revisions, and the message room ignores what it has.
+revisions, and the message room ignores what it has. Commands of one group take turns in the order of their commits, so
+that none is ignored because a later one overtook it, and its line is not lost.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
+from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection
 
@@ -38,6 +41,7 @@ class GroupEvents:
         self._store = store
         self._people = people
         self._talks = talks
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def pushes(self, events: Sequence[Event], *, remade: bool) -> Sequence[Push]:
         group_ids = sorted({event.values[0] for event in events})
@@ -59,6 +63,11 @@ class GroupEvents:
         return event.kind == ROSTER
 
     async def command(self, event: Event) -> None:
+        turn = self._turns.setdefault(event.values[0], asyncio.Lock())
+        async with turn:
+            await self._tell_roster(event)
+
+    async def _tell_roster(self, event: Event) -> None:
         group_id, revision, notice, actor_id, user_ids = event.values
 
         def work(connection: Connection) -> tuple[Group | None, list[Member]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -99,8 +100,9 @@ class EmbeddedPlatform:
 
 @asynccontextmanager
 async def embedded_platform(directory: Path) -> AsyncIterator[EmbeddedPlatform]:
-    database = SqliteDatabase(directory / "xinyu.db")
-    await database.write(schema.apply)
+    path = directory / "xinyu.db"
+    path.write_bytes(await _migrated())
+    database = SqliteDatabase(path)
     platform = EmbeddedPlatform(database)
     await database.write(
         lambda connection: lease.take_over(connection, SQLITE, platform.incarnation, platform.clock.now_ms())
@@ -112,6 +114,21 @@ async def embedded_platform(directory: Path) -> AsyncIterator[EmbeddedPlatform]:
             await dispatcher.close()
         await platform.network.drain(5.0)
         await database.close()
+
+
+_migrated_file: list[bytes] = []
+
+
+async def _migrated() -> bytes:
+    """A database file with all tables, migrated once a test run."""
+    if not _migrated_file:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "xinyu.db"
+            database = SqliteDatabase(path)
+            await database.write(schema.apply)
+            await database.close()
+            _migrated_file.append(path.read_bytes())
+    return _migrated_file[0]
 
 
 async def eventually(condition: Callable[[], bool]) -> None:

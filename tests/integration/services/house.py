@@ -92,7 +92,7 @@ class House:
         )
         dispatcher = self.contact_dispatcher = platform.dispatcher("contact", events)
         apply_ids = IdBlocks("apply", platform.database, platform.dialect)
-        service = ContactService(
+        service = self.contact_service = ContactService(
             platform.database, store, apply_ids, people, talks, presence, events, dispatcher, platform.clock
         )
         platform.network.serve(contact_rpc.METHODS, ContactServicer(service, ZONE))
@@ -106,7 +106,7 @@ class House:
         events = self.group_events = GroupEvents(platform.database, store, people, talks)
         dispatcher = platform.dispatcher("group", events)
         group_ids = IdBlocks("group", platform.database, platform.dialect)
-        service = GroupService(
+        service = self.group_service = GroupService(
             platform.database, store, group_ids, people, friends, talks, events, dispatcher, platform.clock, settings
         )
         platform.network.serve(group_rpc.METHODS, GroupServicer(service))

@@ -168,3 +168,20 @@ async def test_who_is_a_friend_and_what_he_is_called(house: House) -> None:
     of_bob = contact_pb2.LoadRemarksRequest(owner_id=bob, user_ids=[ann])
     assert len((await house.contact.filter_friends(of_bob)).remarks) == 1
     assert len((await house.contact.load_remarks(of_bob)).remarks) == 0
+
+
+async def test_old_tombstones_go_and_raise_the_floor(house: House) -> None:
+    ann, bob, cat = await register(house, "Ann", "Bob", "Cat")
+    await house.befriend(bob, ann)
+    house.platform.clock.advance_s(100 * 86_400)
+    await house.post("contact-apply/create", cat, user_id=ann, remark="hi")
+    (item,) = (await house.post("contact-apply/list", ann))["items"]
+    await house.post("contact-apply/decline", ann, apply_id=item["id"])
+    assert await house.contact_service.purge_tombstones() == 0
+    house.platform.clock.advance_s(81 * 86_400)
+    assert await house.contact_service.purge_tombstones() == 1
+    request = options_pb2.RowsRequest(user_id=ann, version=0, limit=10, codec=1)  # type: ignore[arg-type]
+    response = await house.contact.load_rows(request)
+    assert (response.version, response.floor) == (5, 2)
+    assert [row.version for row in response.rows] == [3, 5]
+    assert [item["user_id"] for item in (await house.post("contact/list", ann))["items"]] == [bob]

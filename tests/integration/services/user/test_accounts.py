@@ -20,6 +20,7 @@ from xinyu.base.errors import (
     DISABLED,
     INVALID,
     MOBILE_TAKEN,
+    OVERLOADED,
     TOO_MANY,
     WRONG_CODE,
     WRONG_PASSWORD,
@@ -28,7 +29,7 @@ from xinyu.base.errors import (
 )
 from xinyu.storage.database import cursor
 from xinyu.wire.v1 import user_pb2
-from xinyu_services.user import service
+from xinyu_services.user import passwords, service
 from xinyu_services.user.limits import Limit
 
 MOBILE = "13800000001"
@@ -235,6 +236,17 @@ async def test_a_hash_of_another_cost_is_made_anew(room: UserRoom, platform: Emb
     await login(room)
     ((now,),) = await select(platform, "SELECT password_hash FROM user_account")
     assert "m=8,t=1,p=1" in now
+    await login(room)
+
+
+async def test_those_who_wait_for_a_hash_are_bounded(room: UserRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    await register(room)
+    monkeypatch.setattr(passwords, "MAX_WAITING", 2)
+    answers = await asyncio.gather(*(login(room) for _ in range(8)), return_exceptions=True)
+    refusals = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert refusals
+    assert {reason(refusal) for refusal in refusals} == {OVERLOADED}
+    assert len(answers) - len(refusals) >= 2
     await login(room)
 
 
