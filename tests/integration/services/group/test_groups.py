@@ -150,7 +150,7 @@ async def test_without_friendship_anybody_who_exists(tmp_path: Path) -> None:
         await refused(create(house, ann, 99_999), UNKNOWN_USER)
 
 
-async def test_a_group_has_a_bound(house: House, people: tuple[int, int, int, int]) -> None:
+async def test_defect_41_a_group_has_a_bound(house: House, people: tuple[int, int, int, int]) -> None:
     ann, bob, cat, dan = people
     eve = await house.user.register("13700000009", "Eve")
     await house.befriend(ann, eve)
