@@ -12,7 +12,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    meta = op.create_table(
+    op.create_table(
         "meta",
         sa.Column("key_", sa.String(64), primary_key=True),
         sa.Column("value", sa.String(255), nullable=False),
@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("until_ms", sa.BigInteger, nullable=False),
         if_not_exists=True,
     )
+    meta = sa.table("meta", sa.column("key_"), sa.column("value"))
     connection = op.get_bind()
-    if connection.execute(sa.select(sa.func.count()).select_from(sa.table("meta")).where(sa.column("key_") == "epoch")).scalar() == 0:
-        connection.execute(sa.insert(meta if meta is not None else sa.table("meta", sa.column("key_"), sa.column("value"))).values(key_="epoch", value=secrets.token_hex(8)))
+    if connection.execute(sa.select(meta.c.value).where(meta.c.key_ == "epoch")).first() is None:
+        connection.execute(sa.insert(meta).values(key_="epoch", value=secrets.token_hex(8)))

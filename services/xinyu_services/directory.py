@@ -1,7 +1,8 @@
 """Names and avatars of users and groups as other rooms show them: asked for in batches, kept for a minute.
 
 Stored with neither messages nor sessions, so a changed name is right everywhere at once. Bounded: past `MAX_ENTRIES`
-the oldest answers go. An id that nobody has is remembered as such, so that it is not asked for again and again.
+the oldest answers go. An id that nobody has is remembered as such for a moment, so that it is not asked for again and
+again; no longer, since it may be the next one that is given out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from xinyu.wire.v1.group_rpc import GroupStub
 from xinyu.wire.v1.user_rpc import UserStub
 
 KEEP_S: Final = 60.0
+KEEP_UNKNOWN_S: Final = 2.0
 MAX_ENTRIES: Final = 100_000
 
 
@@ -43,35 +45,43 @@ class Directory:
         self._clock = clock
         self._user_names: dict[int, tuple[float, Name]] = {}
         self._group_names: dict[int, tuple[float, Name]] = {}
+        # Counts what was forgotten: an answer that was asked for before must not be kept after.
+        self._forgotten = 0
 
-    async def users(self, user_ids: Iterable[int]) -> dict[int, Name]:
-        """A Name for every id asked for."""
+    async def users(self, user_ids: Iterable[int], *, required: bool = False) -> dict[int, Name]:
+        """A Name for every id asked for. `required`: raises when the user room is away, instead of naming nobody."""
         names, missing = self._held(self._user_names, user_ids)
         if missing:
+            forgotten = self._forgotten
             try:
                 page = await self._users.load_names(user_pb2.LoadNamesRequest(user_ids=missing))
             except XinYuError:
+                if required:
+                    raise
                 return names | dict.fromkeys(missing, NOBODY)  # shown without a name rather than not at all
             answered = {n.user_id: Name(n.nickname, n.avatar, n.is_robot, known=True) for n in page.names}
-            names |= self._keep(self._user_names, missing, answered)
+            names |= self._keep(self._user_names, missing, answered, forgotten)
         return names
 
     async def groups(self, group_ids: Iterable[int]) -> dict[int, Name]:
         """A Name for every id asked for."""
         names, missing = self._held(self._group_names, group_ids)
         if missing:
+            forgotten = self._forgotten
             try:
                 page = await self._groups.load_names(group_pb2.LoadGroupNamesRequest(group_ids=missing))
             except XinYuError:
                 return names | dict.fromkeys(missing, NOBODY)
             answered = {n.group_id: Name(n.name, n.avatar, mute_all=n.mute_all, known=True) for n in page.names}
-            names |= self._keep(self._group_names, missing, answered)
+            names |= self._keep(self._group_names, missing, answered, forgotten)
         return names
 
     def forget_user(self, user_id: int) -> None:
+        self._forgotten += 1
         self._user_names.pop(user_id, None)
 
     def forget_group(self, group_id: int) -> None:
+        self._forgotten += 1
         self._group_names.pop(group_id, None)
 
     def _held(self, kept: dict[int, tuple[float, Name]], ids: Iterable[int]) -> tuple[dict[int, Name], list[int]]:
@@ -89,13 +99,15 @@ class Directory:
         return names, missing
 
     def _keep(
-        self, kept: dict[int, tuple[float, Name]], asked: list[int], answered: dict[int, Name]
+        self, kept: dict[int, tuple[float, Name]], asked: list[int], answered: dict[int, Name], forgotten: int
     ) -> dict[int, Name]:
-        expires_s = self._clock.monotonic_s() + KEEP_S
         names = {id_: answered.get(id_, NOBODY) for id_ in asked}
+        if forgotten != self._forgotten:
+            return names
+        now_s = self._clock.monotonic_s()
         for id_, name in names.items():
             kept.pop(id_, None)
-            kept[id_] = (expires_s, name)
+            kept[id_] = (now_s + (KEEP_S if name.known else KEEP_UNKNOWN_S), name)
         while len(kept) > MAX_ENTRIES:
             del kept[next(iter(kept))]
         return names

@@ -18,12 +18,16 @@ MAX_MENTIONS: Final = 500
 MAX_CODE_CHARACTERS: Final = 65_536
 
 
+# A user id; 0 is everybody.
+Mention = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
+
+
 class TextBody(msgspec.Struct):
     """`text` is the reference client's second name of `content`."""
 
     content: str | None = None
     text: str | None = None
-    mentions: Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]], msgspec.Meta(max_length=MAX_MENTIONS)] = []
+    mentions: Annotated[list[Mention], msgspec.Meta(max_length=MAX_MENTIONS)] = []
 
 
 class CodeBody(msgspec.Struct):
@@ -31,11 +35,14 @@ class CodeBody(msgspec.Struct):
     code: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CODE_CHARACTERS)]
 
 
+Degrees = Annotated[str, msgspec.Meta(pattern=r"^[+-]?[0-9]{1,3}(\.[0-9]{1,16})?$")]
+
+
 class LocationBody(msgspec.Struct):
     """Degrees, as numbers or decimal text."""
 
-    longitude: float | str
-    latitude: float | str
+    longitude: float | Degrees
+    latitude: float | Degrees
     description: Annotated[str, msgspec.Meta(max_length=255)] = ""
 
 
@@ -68,10 +75,7 @@ def _text(body: TextBody, max_characters: int) -> bytes:
 
 
 def _location(body: LocationBody) -> bytes:
-    try:
-        longitude, latitude = float(body.longitude), float(body.latitude)
-    except ValueError:
-        raise XinYuError(INVALID, "body: longitude and latitude are numbers.") from None
+    longitude, latitude = float(body.longitude), float(body.latitude)
     if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
         raise XinYuError(INVALID, "body: there is no such place on earth.")
     return _json({"longitude": str(body.longitude), "latitude": str(body.latitude), "description": body.description})

@@ -9,7 +9,8 @@
 | s    | talk, mode, seeds                        | command: the talk room makes session rows                        |
 
 Recipients are the members in whose window the message lies, read at the event's `change` or later: rosters are cached
-with the change that they were read at, and an event that names a higher one reads anew.
+with the change that they were read at, and an event that names a higher one reads anew. A message reaches those too who
+left right after it; its later changes do not (they learn them by the next sync).
 """
 
 from __future__ import annotations
@@ -38,18 +39,48 @@ MAX_CACHED_MEMBERS: Final = 500_000
 
 @dataclass(frozen=True, slots=True)
 class _Roster:
-    """Members that are in, with the sequence that each joined at, as of `change`."""
+    """Members that are in, with the sequence that each joined at, as of `change`; and those that left, with their
+    windows: a message may be told after its reader left."""
 
     change: int
     users: tuple[int, ...]
     joined: Mapping[int, int]
     last_joined: int
+    left: Mapping[int, tuple[int, int]]
+    last_left: int
+
+    @classmethod
+    def of(cls, change: int, rows: Sequence[Member]) -> _Roster:
+        inside = {m.user_id: m.joined_sequence for m in rows if m.state == MemberState.IN}
+        left = {
+            m.user_id: (m.joined_sequence, m.left_sequence)
+            for m in rows
+            if m.left_sequence is not None and m.joined_sequence <= m.left_sequence
+        }
+        return cls(
+            change,
+            tuple(inside),
+            inside,
+            max(inside.values(), default=0),
+            left,
+            max((window[1] for window in left.values()), default=0),
+        )
+
+    @property
+    def size(self) -> int:
+        return len(self.users) + len(self.left)
 
     def seeing(self, sequence: int) -> Sequence[int]:
-        """Those in whose window `sequence` lies."""
+        """Members in whose window `sequence` lies."""
         if sequence >= self.last_joined:
             return self.users
         return [user for user in self.users if self.joined[user] <= sequence]
+
+    def gone(self, sequence: int) -> Sequence[int]:
+        """Former members in whose window it lies."""
+        if sequence > self.last_left:
+            return ()
+        return [user for user, (joined, left) in self.left.items() if joined <= sequence <= left]
 
 
 class MessageEvents:
@@ -94,7 +125,11 @@ class MessageEvents:
             {message.sender_id for message in known.messages.values() if message.sender_id}
         )
         groups = await self._directory.groups(
-            {known.talks[e.values[0]].key.low for e in events if e.kind == "r" and e.values[3] and e.values[0] in known.talks}
+            {
+                known.talks[e.values[0]].key.low
+                for e in events
+                if e.kind == "r" and e.values[3] and e.values[0] in known.talks
+            }
         )
         pushes: list[Push] = []
         for event in events:
@@ -108,30 +143,26 @@ class MessageEvents:
                 self._own(event, known, pushes)
         return pushes
 
-    def _message(
-        self, event: Event, known: _Known, names: Mapping[int, Name], pushes: list[Push]
-    ) -> None:
+    def _message(self, event: Event, known: _Known, names: Mapping[int, Name], pushes: list[Push]) -> None:
         talk_id, sequence, _ = event.values
         message, key = known.messages.get((talk_id, sequence)), known.keys.get(talk_id)
         if message is None or key is None or message.expired:
             return  # void by now: not pushed
         sender = names.get(message.sender_id, NOBODY)
-        users = known.rosters[talk_id].seeing(sequence)
-        view = self._view
-        pushes.append(Push(users, lambda codec: view.im_message(key, message, sender, codec)))
+        roster, view = known.rosters[talk_id], self._view
+        users = [*roster.seeing(sequence), *roster.gone(sequence)]
+        # The reference client throws at a text without content: it hears of a recalled one by its list entry.
+        codecs = V1_JSON if message.recalled_by else LEGACY | V1_JSON
+        pushes.append(Push(users, lambda codec: view.im_message(key, message, sender, codec), codecs))
         ackid = f"u-{talk_id}-{sequence}"
         for viewers in [users] if key.mode == TalkMode.GROUP else [[user] for user in users]:
             if viewers:
                 pushes.append(Push(viewers, partial(self._session_update, key, viewers[0], message, ackid), LEGACY))
 
     def _session_update(self, key: TalkKey, viewer_id: int, message: StoredMessage, ackid: str, _codec: int) -> bytes:
-        return self._view.session_update(
-            key, viewer_id, message.sender_id, message.digest, message.sent_at_ms, ackid
-        )
+        return self._view.session_update(key, viewer_id, message.sender_id, message.digest, message.sent_at_ms, ackid)
 
-    def _change(
-        self, event: Event, known: _Known, names: Mapping[int, Name], pushes: list[Push]
-    ) -> None:
+    def _change(self, event: Event, known: _Known, names: Mapping[int, Name], pushes: list[Push]) -> None:
         talk_id, change, sequence = event.values
         key, roster = known.keys.get(talk_id), known.rosters.get(talk_id)
         if key is None or roster is None:
@@ -151,7 +182,8 @@ class MessageEvents:
                 )
             )
             if message.recalled_by:
-                pushes.append(Push(seeing, lambda _: view.revoked(key, message, change), LEGACY))
+                digest = event.fresh[2] if event.fresh is not None else known.talks[talk_id].last_digest
+                pushes.append(Push(seeing, lambda _: view.revoked(key, message, change, digest), LEGACY))
         if others:
             pushes.append(Push(others, lambda _: view.talk_changed(talk_id, change), V1_JSON))
 
@@ -183,7 +215,12 @@ class MessageEvents:
                 Push(
                     [user_id],
                     lambda _: view.session_update(
-                        talk.key, user_id, sender_id, head.digest, head.last_at_ms, f"o-{talk_id}-{own}"
+                        talk.key,
+                        user_id,
+                        sender_id,
+                        head.digest,
+                        head.last_at_ms or talk.last_at_ms,
+                        f"o-{talk_id}-{own}",
                     ),
                     LEGACY,
                 )
@@ -249,20 +286,14 @@ class MessageEvents:
         for talk_id in stale_rosters:
             talk = known.talks.get(talk_id)
             rows = store.load_roster(connection, talk_id) if talk is not None else []
-            inside = {m.user_id: m.joined_sequence for m in rows if m.state == MemberState.IN}
-            known.rosters[talk_id] = self._cache(
-                talk_id,
-                _Roster(talk.last_change if talk else -1, tuple(inside), inside, max(inside.values(), default=0)),
-            )
+            known.rosters[talk_id] = self._cache(talk_id, _Roster.of(talk.last_change if talk else -1, rows))
         if members:
             known.members = store.load_members(connection, members)
         if owns:
             self._load_own(connection, known, owns)
 
     def _load_own(self, connection: Connection, known: _Known, owns: Sequence[Event]) -> None:
-        rows = self._store.load_members(
-            connection, {(e.values[0], e.values[1]) for e in owns if e.fresh is None}
-        )
+        rows = self._store.load_members(connection, {(e.values[0], e.values[1]) for e in owns if e.fresh is None})
         for event in owns:
             talk_id, user_id, own, _, digest_moved = event.values
             if event.fresh is not None:
@@ -278,11 +309,11 @@ class MessageEvents:
 
     def _cache(self, talk_id: int, roster: _Roster) -> _Roster:
         old = self._rosters.pop(talk_id, None)
-        self._cached_members += len(roster.users) - (len(old.users) if old else 0)
+        self._cached_members += roster.size - (old.size if old else 0)
         self._rosters[talk_id] = roster
         while self._cached_members > MAX_CACHED_MEMBERS and len(self._rosters) > 1:
             first = next(iter(self._rosters))
-            self._cached_members -= len(self._rosters.pop(first).users)
+            self._cached_members -= self._rosters.pop(first).size
         return roster
 
 

@@ -1,9 +1,9 @@
 """Group commit: a lane carries all sends and reads that wait, up to 200, in one transaction.
 
-Design. Requests queue; as soon as the lane's previous batch is done the next one takes all that wait. There is no timer:
-an idle lane commits a single message at once, a busy one fills itself. A batch is (whatever its size) eight statements:
-heads, members, known msg_ids, messages, heads again, sent cursors, outbox insert and delete; quotes, unknown talks and
-read cursors add one each. A refusal fails only its own message. A deadlock or a duplicate key makes the batch run again
+Design. Requests queue; as soon as the lane's previous batch is done the next one takes all that wait. There is no
+timer: an idle lane commits a single message at once, a busy one fills itself. A batch is, whatever its size, eight
+statements: heads, members, known msg_ids, messages, heads again, sent cursors, outbox insert and delete; quotes,
+unknown talks and read cursors add one each. A refusal fails only its own message. A deadlock or a duplicate key makes the batch run again
 once, then one by one. When the database is away all fail with UNAVAILABLE: the senders repeat with the same msg_id.
 
 Invariants: a talk always takes the same lane, so its sequences are given out in the order of arrival; an answer is sent
@@ -148,6 +148,8 @@ class Lane:
         now_s = asyncio.get_running_loop().time()
         alive = []
         for request in requests:
+            if request.answer.done():
+                continue  # whoever asked has been torn down: nothing is stored for nobody
             if request.deadline_s <= now_s:
                 _settle(request, XinYuError(DEADLINE))
             else:
@@ -192,9 +194,7 @@ class Lane:
 
     # ---------------------------------------------------------------- inside the transaction
 
-    def _work(
-        self, connection: Connection, requests: Sequence[Send | Read], batch: Batch, now_ms: int
-    ) -> _Outcome:
+    def _work(self, connection: Connection, requests: Sequence[Send | Read], batch: Batch, now_ms: int) -> _Outcome:
         store, outcome = self._store, _Outcome()
         unknown = {r.key for r in requests if not r.talk_id and r.key is not None}
         if unknown:
@@ -243,13 +243,10 @@ class Lane:
         self, connection: Connection, sends: Sequence[tuple[int, Send]], talks: dict[int, Talk]
     ) -> dict[tuple[int, str], list[StoredMessage]]:
         quoted: dict[tuple[int, str], list[StoredMessage]] = {}
-        by_talk: dict[int, list[str]] = {}
-        for talk_id, request in sends:
-            if request.quote_id and talk_id in talks:
-                by_talk.setdefault(talk_id, []).append(request.quote_id)
-        for talk_id, msg_ids in by_talk.items():
-            for message in self._store.find_by_msg_id(connection, talk_id, msg_ids):
-                quoted.setdefault((talk_id, message.msg_id), []).append(message)
+        keys = [(request.quote_id, talk_id) for talk_id, request in sends if request.quote_id and talk_id in talks]
+        if keys:
+            for message in self._store.find_by_msg_id(connection, keys):
+                quoted.setdefault((message.talk_id, message.msg_id), []).append(message)
         return quoted
 
     def _send(
@@ -312,7 +309,7 @@ class Lane:
             raise XinYuError(NOT_MEMBER)
         last = member.visible_to(talk)
         read = last if request.sequence is None else min(request.sequence, last)
-        if read > member.read_sequence:
+        if read > member.read_to:
             if (talk.talk_id, member.user_id) not in readers:
                 member.own += 1  # one number a member and transaction: the highest cursor wins
             member.read_sequence = read

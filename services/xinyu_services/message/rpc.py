@@ -28,7 +28,7 @@ class KnownPeople:
         self._directory = directory
 
     async def exists(self, user_id: int) -> bool:
-        return (await self._directory.users([user_id]))[user_id].known
+        return (await self._directory.users([user_id], required=True))[user_id].known
 
 
 class MessageRpc:
@@ -81,10 +81,18 @@ class MessageRpc:
 
     async def typing(self, request: wire.TypingRequest, context: Context) -> Empty:
         mode, to_from_id = request.target.talk_mode, request.target.to_from_id
-        peer = await self._service.typing_peer(request.user_id, mode, to_from_id)
-        if peer:
-            payload = self._view.typing(mode, to_from_id, request.user_id, 0)
-            self._dispatcher.push([Push([peer], lambda _: payload, ephemeral=True)])
+        talk_id = await self._service.typing_talk(request.user_id, mode, to_from_id)
+        if talk_id:
+            view, user_id = self._view, request.user_id
+            self._dispatcher.push(
+                [
+                    Push(
+                        [to_from_id],
+                        lambda codec: view.typing(mode, to_from_id, user_id, talk_id, codec),
+                        ephemeral=True,
+                    )
+                ]
+            )
         return Empty()
 
     # ---------------------------------------------------------------- reading
@@ -215,12 +223,13 @@ class MessageRpc:
     # ---------------------------------------------------------------- catching up
 
     async def sync_talks(self, request: wire.SyncTalksRequest, context: Context) -> wire.SyncTalksResponse:
-        answers, more = await self._service.sync(
+        page = await self._service.sync(
             request.user_id,
             [TalkCursor(t.talk_id, t.sequence, t.change, t.own, t.named) for t in request.talks],
             request.talk_limit,
             request.record_limit,
         )
+        answers = page.answers
         peers = {a.talk.key.peer_of(request.user_id) for a in answers if a.talk.key.mode == TalkMode.SINGLE}
         names = await self._directory.users({m.sender_id for a in answers for m in a.records} | peers)
         groups = await self._directory.groups(
@@ -233,7 +242,7 @@ class MessageRpc:
                 whose = groups if answer.talk.key.mode == TalkMode.GROUP else names
                 profile = whose.get(answer.talk.key.peer_of(request.user_id), NOBODY)
             talks.append(self._view.talk_answer(answer, names, profile, request.codec))
-        return wire.SyncTalksResponse(talks=talks, more=more)
+        return wire.SyncTalksResponse(talks=talks, more=page.more, cut_at_talk_id=page.cut_at_talk_id)
 
 
 def _head(talk: Talk, *, is_member: bool) -> wire.TalkHead:

@@ -51,6 +51,7 @@ from xinyu_services.message.model import (
     request_hash,
 )
 from xinyu_services.message.store import MessageStore
+from xinyu_services.message.typing_limit import TypingLimit
 
 T = TypeVar("T")
 WRITE_ATTEMPTS: Final = 4
@@ -108,11 +109,22 @@ class TalkAnswer:
 
     talk: Talk
     member: Member
+    cursor: TalkCursor
     base: int
     records: list[StoredMessage]
     voids: list[int]
     stale: bool
     with_profile: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPage:
+    """Answers about talks. `more`: the page was cut; `cut_at_talk_id`: the first talk that the device did not name and
+    that was cut off (0 = none), so that its session row must not be told on this page either."""
+
+    answers: list[TalkAnswer]
+    more: bool
+    cut_at_talk_id: int
 
 
 @dataclass(slots=True)
@@ -147,6 +159,7 @@ class MessageService:
         self._people = people
         self._clock = clock
         self._settings = settings
+        self._typing_limit = TypingLimit(clock)
         self._known_talks: dict[TalkKey, int] = {}
         self._lanes = [
             Lane(n, database, store, dispatcher, clock, settings.require_friendship, self._known_talks)
@@ -214,9 +227,7 @@ class MessageService:
         else:
             # The lane of a talk goes by its key: found once, remembered for ever.
             key = await self._key_of(talk_id)
-        request = Read(
-            key, user_id, sequence, deadline_s, asyncio.get_running_loop().create_future(), talk_id=talk_id
-        )
+        request = Read(key, user_id, sequence, deadline_s, asyncio.get_running_loop().create_future(), talk_id=talk_id)
         self._lane(key).submit(request)
         answer: tuple[Talk, Member] = await request.answer
         return answer
@@ -227,7 +238,7 @@ class MessageService:
     async def _key_of(self, talk_id: int) -> TalkKey:
         if len(self._lanes) == 1:
             return TalkKey(0, talk_id)  # one lane: any key leads to it
-        talks = await self._database.read(lambda connection: self._store.load_talks(connection, [talk_id]))
+        talks = await self._read(lambda connection: self._store.load_talks(connection, [talk_id]))
         if talk_id not in talks:
             raise XinYuError(UNKNOWN_TALK)
         return talks[talk_id].key
@@ -240,7 +251,7 @@ class MessageService:
         if mode == TalkMode.SINGLE and to_from_id == user_id:
             raise XinYuError(SELF)
         key = TalkKey.of(user_id, mode, to_from_id)
-        found = await self._database.read(lambda connection: self._find(connection, key, user_id))
+        found = await self._read(lambda connection: self._find(connection, key, user_id))
         if found is not None:
             return found
         if mode == TalkMode.GROUP:
@@ -336,9 +347,7 @@ class MessageService:
                 wanted.append((talk.talk_id, message.sender_id))
             rows = self._store.load_members(connection, dict.fromkeys(wanted)) if wanted else {}
             members = {user_id: member for (_, user_id), member in rows.items()}
-            fresh = [
-                e for e in entries if e.user_id not in members or e.revision > members[e.user_id].revision
-            ]
+            fresh = [e for e in entries if e.user_id not in members or e.revision > members[e.user_id].revision]
             joined: list[tuple[int, int]] = []
             profile = profile_revision > talk.profile_revision
             touched: set[int] = set()
@@ -357,9 +366,7 @@ class MessageService:
                     talk.profile_change = talk.last_change
                     talk.mute_all = int(mute_all)
                     talk.state = TalkState.DISMISSED if dismissed else TalkState.ALIVE
-                events.append(
-                    Event("r", (talk.talk_id, talk.last_change, sorted(touched), profile), (talk.key, None))
-                )
+                events.append(Event("r", (talk.talk_id, talk.last_change, sorted(touched), profile), (talk.key, None)))
                 if message is not None and not message_first:
                     self._append(connection, talk, members, message, now_ms, events)
                 self._store.save_members(connection, list(members.values()))
@@ -398,16 +405,13 @@ class MessageService:
             "{}",
             now_ms,
         )
-        self._store.insert_messages(
-            connection, [(message, request_hash(system.msg_type, system.body.encode(), ""))]
-        )
+        self._store.insert_messages(connection, [(message, request_hash(system.msg_type, system.body.encode(), ""))])
         events.append(message_event(talk, message))
 
     async def _exists(self, key: TalkKey) -> bool:
         if key in self._known_talks:
             return True
-        found = await self._database.read(lambda connection: self._store.find_talks(connection, [key]))
-        return key in found
+        return key in await self._read(lambda connection: self._store.find_talks(connection, [key]))
 
     # ---------------------------------------------------------------- recall, hide, clear
 
@@ -430,14 +434,12 @@ class MessageService:
                 raise XinYuError(REVOKE_TOO_LATE if message.sender_id == user_id else FORBIDDEN)
             talk.last_change += 1
             message.recalled_by = user_id
-            self._store.save_change(
-                connection, talk.talk_id, message.sequence, talk.last_change, recalled_by=user_id
-            )
+            self._store.save_change(connection, talk.talk_id, message.sequence, talk.last_change, recalled_by=user_id)
             if message.sequence == talk.last_sequence:
                 talk.last_digest = message.digest
             self._store.save_talk(connection, talk)
             events.append(
-                Event("c", (talk.talk_id, talk.last_change, message.sequence), (talk.key, message, talk.last_sequence))
+                Event("c", (talk.talk_id, talk.last_change, message.sequence), (talk.key, message, talk.last_digest))
             )
 
         await self._write(key, work)
@@ -451,8 +453,8 @@ class MessageService:
         def work(connection: Connection, events: list[Event]) -> None:
             talk, member = self._member_of(connection, key, user_id, lock=True)
             sequences = [m.sequence for m in self._pick(connection, talk, member, msg_ids).values()]
-            hidden = self._store.hidden_among(connection, talk.talk_id, user_id, sequences)
-            sequences = sorted(set(sequences) - hidden)
+            hidden = self._store.hidden_of(connection, user_id, [(talk.talk_id, s) for s in sequences])
+            sequences = sorted(s for s in sequences if (talk.talk_id, s) not in hidden)
             if not sequences:
                 return
             member.own += 1
@@ -497,7 +499,8 @@ class MessageService:
         """One message a msg_id that the member may see: his own, else the earliest (contract: http-api)."""
         low, high = member.visible_from(talk), member.visible_to(talk)
         picked: dict[str, StoredMessage] = {}
-        for message in self._store.find_by_msg_id(connection, talk.talk_id, msg_ids) if msg_ids else ():
+        keys = [(msg_id, talk.talk_id) for msg_id in msg_ids]
+        for message in self._store.find_by_msg_id(connection, keys) if keys else ():
             if low <= message.sequence <= high and not message.expired:
                 held = picked.get(message.msg_id)
                 if held is None or (message.sender_id == member.user_id != held.sender_id):
@@ -600,9 +603,7 @@ class MessageService:
             raise XinYuError(NOT_MEMBER)
         return talk, member
 
-    async def load_heads(
-        self, user_id: int, talk_ids: Sequence[int], targets: Sequence[tuple[int, int]]
-    ) -> list[Head]:
+    async def load_heads(self, user_id: int, talk_ids: Sequence[int], targets: Sequence[tuple[int, int]]) -> list[Head]:
         """Heads of the named talks in which the user has a row."""
         keys = [TalkKey.of(user_id, mode, to_from_id) for mode, to_from_id in targets]
 
@@ -624,7 +625,7 @@ class MessageService:
             if member is None:
                 continue
             low, high = member.visible_from(talk), member.visible_to(talk)
-            if high != talk.last_sequence or low > high or talk_id in hidden:
+            if high != talk.last_sequence or low > high or (talk_id, talk.last_sequence) in hidden:
                 windows[talk_id] = (low, high)
                 found.append(Head(talk, member, None, "", 0))
             else:
@@ -640,98 +641,95 @@ class MessageService:
 
     # ---------------------------------------------------------------- catching up
 
-    async def sync(
-        self, user_id: int, cursors: Sequence[TalkCursor], talk_limit: int, record_limit: int
-    ) -> tuple[list[TalkAnswer], bool]:
-        """This room's part of a device's sync: an answer for each named talk that differs from its cursors, in one
-        snapshot. The second value: there is more, ask again with the new cursors."""
+    async def sync(self, user_id: int, cursors: Sequence[TalkCursor], talk_limit: int, record_limit: int) -> SyncPage:
+        """This room's part of a device's sync: an answer for each talk that differs from its cursors, in one snapshot
+        and at most eight statements (for up to 400 answers). Talks that the device learns of now come first, in the
+        order given; the page is cut where it has `talk_limit` talks or more than `record_limit` records."""
 
-        def work(connection: Connection) -> tuple[list[TalkAnswer], bool]:
+        def work(connection: Connection) -> SyncPage:
             by_id = {c.talk_id: c for c in cursors}
             talks = self._store.load_talks(connection, by_id)
             members = self._store.load_members(connection, [(talk_id, user_id) for talk_id in talks])
             answers: list[TalkAnswer] = []
-            budget, more = record_limit, False
-            # Those that the device learns of now first: they are answered on this page.
-            for talk_id in sorted(talks, key=lambda talk_id: by_id[talk_id].named):
-                talk, member, cursor = talks[talk_id], members.get((talk_id, user_id)), by_id[talk_id]
-                if member is None:
+            unanswered: TalkAnswer | None = None
+            for cursor in sorted(by_id.values(), key=lambda c: (c.named, c.talk_id if c.named else 0)):
+                talk, member = talks.get(cursor.talk_id), members.get((cursor.talk_id, user_id))
+                if talk is None or member is None:
                     continue
-                last = member.visible_to(talk)
-                if (last, talk.last_change, member.own) == (cursor.sequence, cursor.change, cursor.own) and cursor.named:
+                held = (cursor.sequence, cursor.change, cursor.own)
+                if cursor.named and held == (member.visible_to(talk), talk.last_change, member.own):
                     continue
-                if len(answers) >= talk_limit or budget <= 0:
-                    more = True
+                answer = TalkAnswer(talk, member, cursor, 0, [], [], False, False)
+                if len(answers) >= talk_limit:
+                    unanswered = answer
                     break
-                answers.append(TalkAnswer(talk, member, 0, [], [], False, False))
-                budget -= min(SYNC_NEWEST_RECORDS, max(0, last - cursor.sequence)) + (
-                    1 if talk.last_change > cursor.change or member.own > cursor.own else 0
-                )
-            self._fill(connection, user_id, answers, by_id)
-            return answers, more
+                answers.append(answer)
+            below = self._below(connection, user_id, answers)
+            records = 0
+            for fit, answer in enumerate(answers):
+                records += len(below[answer.talk.talk_id]) + answer.member.visible_to(answer.talk) - answer.base
+                if fit and records > record_limit:
+                    unanswered = answer
+                    del answers[fit:]
+                    break
+            self._fill(connection, user_id, answers, below)
+            cut_at = unanswered.talk.talk_id if unanswered is not None and not unanswered.cursor.named else 0
+            return SyncPage(answers, more=unanswered is not None, cut_at_talk_id=cut_at)
 
         return await self._read(work)
 
-    def _fill(
-        self, connection: Connection, user_id: int, answers: Sequence[TalkAnswer], cursors: dict[int, TalkCursor]
-    ) -> None:
-        """Records and voids of every answer: above `base` each number is in one of the two; at or below the device's
-        sequence, what changed or was hidden since its cursors (data.md, "Catching up")."""
-        changed = self._store.load_changed(
-            connection,
-            [
-                (a.talk.talk_id, c.change, c.sequence)
-                for a in answers
-                if (c := cursors[a.talk.talk_id]).sequence and a.talk.last_change > c.change
-            ],
-            SYNC_CHANGES + 1,
-        )
-        hidden = self._store.load_hidden(
-            connection,
-            user_id,
-            [
-                (a.talk.talk_id, c.own, c.sequence)
-                for a in answers
-                if (c := cursors[a.talk.talk_id]).sequence and a.member.own > c.own
-            ],
-            SYNC_CHANGES + 1,
-        )
+    def _below(self, connection: Connection, user_id: int, answers: Sequence[TalkAnswer]) -> dict[int, list[int]]:
+        """What changed or was hidden, since the device's cursors, of what it holds: talk_id -> sequences, ascending.
+        Sets each answer's `base`, and `stale` where there is too much of it (data.md, "Catching up"). What lies outside
+        the member's window does not count: the device forgets it by `from`."""
+        changes: list[tuple[int, int, int, int]] = []
+        hides: list[tuple[int, int, int, int]] = []
+        for a in answers:
+            low, held = a.member.visible_from(a.talk), min(a.cursor.sequence, a.member.visible_to(a.talk))
+            if low <= held and a.talk.last_change > a.cursor.change:
+                changes.append((a.talk.talk_id, a.cursor.change, low, held))
+            if low <= held and a.member.own > a.cursor.own:
+                hides.append((a.talk.talk_id, a.cursor.own, low, held))
+        changed = self._store.load_changed(connection, changes, SYNC_CHANGES + 1)
+        hidden = self._store.load_hidden(connection, user_id, hides, SYNC_CHANGES + 1)
         below: dict[int, list[int]] = {}
-        windows: list[tuple[int, int, int]] = []
-        for answer in answers:
-            talk, member, cursor = answer.talk, answer.member, cursors[answer.talk.talk_id]
-            low, last = member.visible_from(talk), member.visible_to(talk)
-            touched = {s for s in changed.get(talk.talk_id, ()) if low <= s <= last} | set(hidden.get(talk.talk_id, ()))
-            answer.stale = len(touched) > SYNC_CHANGES
-            held = 0 if answer.stale else cursor.sequence
-            answer.base = max(held, low - 1, last - SYNC_NEWEST_RECORDS)
-            below[talk.talk_id] = [] if answer.stale else sorted(s for s in touched if s <= answer.base)
-            answer.with_profile = member.state == MemberState.IN and (
-                max(talk.profile_change, member.change) > cursor.change
-                or (cursor.sequence, cursor.change, cursor.own) == (0, 0, 0)
-            )
-            if answer.base < last:
-                windows.append((talk.talk_id, answer.base + 1, last))
-        newest = self._store.load_windows(connection, user_id, windows) if windows else {}
-        touched_messages = self._store.load_messages(
-            connection, [(talk_id, sequence) for talk_id, sequences in below.items() for sequence in sequences]
-        )
-        for answer in answers:
-            talk_id = answer.talk.talk_id
-            low, last = answer.member.visible_from(answer.talk), answer.member.visible_to(answer.talk)
-            hidden_here = set(hidden.get(talk_id, ()))
-            if below[talk_id]:
-                hidden_here |= self._store.hidden_among(connection, talk_id, user_id, below[talk_id])
+        for a in answers:
+            talk_id, low, last = a.talk.talk_id, a.member.visible_from(a.talk), a.member.visible_to(a.talk)
+            touched = {*changed.get(talk_id, ()), *hidden.get(talk_id, ())}
+            a.stale = len(touched) > SYNC_CHANGES
+            a.base = max(0 if a.stale else a.cursor.sequence, low - 1, last - SYNC_NEWEST_RECORDS)
+            below[talk_id] = [] if a.stale else sorted(touched)
+        return below
+
+    def _fill(
+        self, connection: Connection, user_id: int, answers: Sequence[TalkAnswer], below: dict[int, list[int]]
+    ) -> None:
+        """Records and voids of every answer: above `base` each number is in one of the two, and so is each of
+        `below`, as it is now."""
+        windows = [
+            (a.talk.talk_id, a.base + 1, last) for a in answers if a.base < (last := a.member.visible_to(a.talk))
+        ]
+        newest = self._store.load_windows(connection, user_id, windows)
+        keys = [(a.talk.talk_id, sequence) for a in answers for sequence in below[a.talk.talk_id]]
+        messages = self._store.load_messages(connection, keys)
+        hidden = self._store.hidden_of(connection, user_id, keys)
+        for a in answers:
+            talk_id = a.talk.talk_id
             for sequence in below[talk_id]:
-                message = touched_messages.get((talk_id, sequence))
-                if message is None or message.expired or sequence in hidden_here or not low <= sequence <= last:
-                    answer.voids.append(sequence)
+                message = messages.get((talk_id, sequence))
+                if message is None or message.expired or (talk_id, sequence) in hidden:
+                    a.voids.append(sequence)
                 else:
-                    answer.records.append(message)
+                    a.records.append(message)
             records = newest.get(talk_id, [])
             held = {m.sequence for m in records}
-            answer.records += records
-            answer.voids += [n for n in range(answer.base + 1, last + 1) if n not in held]
+            a.records += records
+            a.voids += [n for n in range(a.base + 1, a.member.visible_to(a.talk) + 1) if n not in held]
+            cursor = a.cursor
+            # Who left hears no more of it, but a device that starts from nothing must be able to name the talk.
+            a.with_profile = (cursor.sequence, cursor.change, cursor.own) == (0, 0, 0) or (
+                a.member.state == MemberState.IN and max(a.talk.profile_change, a.member.change) > cursor.change
+            )
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
         try:
@@ -741,9 +739,10 @@ class MessageService:
 
     # ---------------------------------------------------------------- typing
 
-    async def typing_peer(self, user_id: int, mode: int, to_from_id: int) -> int:
-        """Whom a typing event goes to: the peer of a pair in which one may send; 0 = nobody."""
-        if mode != TalkMode.SINGLE or to_from_id == user_id:
+    async def typing_talk(self, user_id: int, mode: int, to_from_id: int) -> int:
+        """The talk that a typing event belongs to, where its peer is to hear of it: a pair in which one may send, and
+        not too soon after the last one; 0 = nobody hears."""
+        if mode != TalkMode.SINGLE or to_from_id == user_id or not self._typing_limit.allows(user_id, to_from_id):
             return 0
         key = TalkKey.of(user_id, mode, to_from_id)
         found = await self._read(lambda connection: self._find(connection, key, user_id))
@@ -753,7 +752,7 @@ class MessageService:
             found[1].may_send == MaySend.NOT_FRIEND and self._settings.require_friendship
         ):
             return 0
-        return to_from_id
+        return found[0].talk_id
 
 
 def new_member(
@@ -761,7 +760,20 @@ def new_member(
 ) -> Member:
     """A row for someone who sees what comes from now on."""
     return Member(
-        talk.talk_id, user_id, role, state, may_send, 0, talk.last_sequence + 1, None, 0, 0, 0, 0, talk.last_change, revision
+        talk.talk_id,
+        user_id,
+        role,
+        state,
+        may_send,
+        0,
+        talk.last_sequence + 1,
+        None,
+        0,
+        0,
+        0,
+        0,
+        talk.last_change,
+        revision,
     )
 
 

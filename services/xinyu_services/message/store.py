@@ -43,7 +43,9 @@ def _talk(row: Sequence[Any]) -> Talk:
 
 
 def _message(row: Sequence[Any]) -> StoredMessage:
-    return StoredMessage(*row[:8], recalled_by=row[8], expired=bool(row[9]))
+    message = StoredMessage(*row)
+    message.expired = bool(row[9])
+    return message
 
 
 class MessageStore:
@@ -57,25 +59,24 @@ class MessageStore:
 
     def find_talks(self, connection: Connection, keys: Iterable[TalkKey]) -> dict[TalkKey, int]:
         """Ids of those of `keys` that have a talk."""
-        found: dict[TalkKey, int] = {}
-        c = cursor(connection)
         wanted = list(keys)
         pairs = [key for key in wanted if key.mode == TalkMode.SINGLE]
         groups = [key for key in wanted if key.mode == TalkMode.GROUP]
+        terms: list[str] = []
         if pairs:
             source, where = self._dialect.among("talk", ("peer_low", "peer_high"), len(pairs))
-            c.execute(
-                f"SELECT talk_id, peer_low, peer_high FROM {source} WHERE {where}",
-                [value for key in pairs for value in (key.low, key.high)],
-            )
-            found.update((TalkKey(TalkMode.SINGLE, low, high), talk_id) for talk_id, low, high in c.fetchall())
+            terms.append(f"SELECT talk_id, talk_mode, peer_low, peer_high FROM {source} WHERE {where}")
         if groups:
-            c.execute(
-                f"SELECT talk_id, group_id FROM talk WHERE group_id IN ({self._dialect.marks(len(groups))})",
-                [key.low for key in groups],
-            )
-            found.update((TalkKey(TalkMode.GROUP, group_id), talk_id) for talk_id, group_id in c.fetchall())
-        return found
+            marks = self._dialect.marks(len(groups))
+            terms.append(f"SELECT talk_id, talk_mode, group_id, 0 FROM talk WHERE group_id IN ({marks})")
+        if not terms:
+            return {}
+        c = cursor(connection)
+        c.execute(
+            " UNION ALL ".join(terms),
+            [value for key in pairs for value in (key.low, key.high)] + [key.low for key in groups],
+        )
+        return {TalkKey(mode, low, high): talk_id for talk_id, mode, low, high in c.fetchall()}
 
     def load_talks(self, connection: Connection, talk_ids: Iterable[int], *, lock: bool = False) -> dict[int, Talk]:
         """Heads, ascending; with `lock` the rows stay locked to the end of the transaction."""
@@ -86,7 +87,8 @@ class MessageStore:
         for start in range(0, len(ids), IN_VALUES):
             chunk = ids[start : start + IN_VALUES]
             c.execute(
-                f"SELECT {_TALK} FROM talk WHERE talk_id IN ({self._dialect.marks(len(chunk))}) ORDER BY talk_id{suffix}",
+                f"SELECT {_TALK} FROM talk WHERE talk_id IN ({self._dialect.marks(len(chunk))}) "
+                f"ORDER BY talk_id{suffix}",
                 chunk,
             )
             talks.update((row[0], _talk(row)) for row in c.fetchall())
@@ -104,9 +106,9 @@ class MessageStore:
         """Everything of a head but what it is between."""
         cursor(connection).execute(
             self._sql(
-                "UPDATE talk SET state=?, mute_all=?, last_sequence=?, last_change=?, first_sequence=?, last_sender_id=?, "
-                "last_msg_type=?, last_digest=?, last_at_ms=?, profile_change=?, profile_revision=?, pair_revision=? "
-                "WHERE talk_id=?"
+                "UPDATE talk SET state=?, mute_all=?, last_sequence=?, last_change=?, first_sequence=?, "
+                "last_sender_id=?, last_msg_type=?, last_digest=?, last_at_ms=?, profile_change=?, profile_revision=?, "
+                "pair_revision=? WHERE talk_id=?"
             ),
             (
                 talk.state, talk.mute_all, talk.last_sequence, talk.last_change, talk.first_sequence,
@@ -117,7 +119,9 @@ class MessageStore:
 
     def upsert_heads(self, connection: Connection, talks: Sequence[Talk]) -> None:
         """last_sequence and last message of many talks, in one statement."""
-        columns = ("talk_id", "talk_mode", "last_sequence", "last_sender_id", "last_msg_type", "last_digest", "last_at_ms")
+        columns = (
+            "talk_id", "talk_mode", "last_sequence", "last_sender_id", "last_msg_type", "last_digest", "last_at_ms",
+        )  # fmt: skip
         cursor(connection).execute(
             self._dialect.upsert("talk", columns, ("talk_id",), columns[2:], len(talks)),
             [
@@ -132,9 +136,7 @@ class MessageStore:
 
     # ---------------------------------------------------------------- members
 
-    def load_members(
-        self, connection: Connection, pairs: Iterable[tuple[int, int]]
-    ) -> dict[tuple[int, int], Member]:
+    def load_members(self, connection: Connection, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Member]:
         """Rows of (talk_id, user_id) pairs."""
         wanted = list(pairs)
         members: dict[tuple[int, int], Member] = {}
@@ -185,18 +187,20 @@ class MessageStore:
             f"SELECT {_MESSAGE}, m.request_hash FROM {source} {_WITH_CHANGE} WHERE {where}",
             [value for key in keys for value in key],
         )
-        return {(row[2], row[0], row[3]): (bytes(row[10]), _message(row)) for row in c.fetchall()}
+        return {(row[2], row[0], row[3]): (bytes(row[10]), _message(row[:10])) for row in c.fetchall()}
 
     def insert_messages(self, connection: Connection, messages: Sequence[tuple[StoredMessage, bytes]]) -> None:
         """(message, request_hash) rows, in one statement."""
         cursor(connection).execute(
-            "INSERT INTO message (talk_id, sequence, msg_id, sender_id, msg_type, body, quote, request_hash, sent_at_ms) "
-            "VALUES" + self._dialect.rows(9, len(messages)),
+            "INSERT INTO message "
+            "(talk_id, sequence, msg_id, sender_id, msg_type, body, quote, request_hash, sent_at_ms) VALUES"
+            + self._dialect.rows(9, len(messages)),
             [
                 value
                 for m, request_hash in messages
                 for value in (
-                    m.talk_id, m.sequence, m.msg_id, m.sender_id, m.msg_type, m.body, m.quote, request_hash, m.sent_at_ms,
+                    m.talk_id, m.sequence, m.msg_id, m.sender_id, m.msg_type, m.body, m.quote, request_hash,
+                    m.sent_at_ms,
                 )
             ],
         )  # fmt: skip
@@ -217,14 +221,14 @@ class MessageStore:
             messages.update(((row[0], row[1]), _message(row)) for row in c.fetchall())
         return messages
 
-    def find_by_msg_id(self, connection: Connection, talk_id: int, msg_ids: Sequence[str]) -> list[StoredMessage]:
-        """All messages of a talk with one of `msg_ids` (several senders may have used the same), ascending."""
+    def find_by_msg_id(self, connection: Connection, keys: Sequence[tuple[str, int]]) -> list[StoredMessage]:
+        """All messages with one of the (msg_id, talk_id) `keys` (several senders may have used the same), ascending."""
         c = cursor(connection)
-        wanted = list(dict.fromkeys(msg_ids))
+        wanted = list(dict.fromkeys(keys))
         source, where = self._dialect.among("message m", ("msg_id", "talk_id"), len(wanted))
         c.execute(
-            f"SELECT {_MESSAGE} FROM {source} {_WITH_CHANGE} WHERE {where} ORDER BY m.sequence",
-            [value for msg_id in wanted for value in (msg_id, talk_id)],
+            f"SELECT {_MESSAGE} FROM {source} {_WITH_CHANGE} WHERE {where} ORDER BY m.talk_id, m.sequence",
+            [value for key in wanted for value in key],
         )
         return [_message(row) for row in c.fetchall()]
 
@@ -265,7 +269,8 @@ class MessageStore:
             term = self._sql(
                 f"SELECT {_MESSAGE} FROM {_MESSAGE_FROM} "
                 "LEFT JOIN message_hidden h ON h.talk_id = m.talk_id AND h.user_id = ? AND h.sequence = m.sequence "
-                "WHERE m.talk_id = ? AND m.sequence BETWEEN ? AND ? AND h.sequence IS NULL AND COALESCE(c.expired, 0) = 0"
+                "WHERE m.talk_id = ? AND m.sequence BETWEEN ? AND ? AND h.sequence IS NULL "
+                "AND COALESCE(c.expired, 0) = 0"
             )
             c.execute(
                 " UNION ALL ".join([term] * len(chunk)) + " ORDER BY 1, 2",
@@ -278,25 +283,27 @@ class MessageStore:
     # ---------------------------------------------------------------- changes
 
     def load_changed(
-        self, connection: Connection, cursors: Sequence[tuple[int, int, int]], limit: int
+        self, connection: Connection, cursors: Sequence[tuple[int, int, int, int]], limit: int
     ) -> dict[int, list[int]]:
-        """(talk_id, change, highest) -> sequences up to `highest` that changed after `change`, at most `limit` a talk."""
+        """(talk_id, change, lowest, highest) -> sequences of lowest..highest that changed after `change`, at most
+        `limit` a talk."""
         return self._load_numbers(
             connection,
             "SELECT * FROM (SELECT talk_id, sequence FROM message_change WHERE talk_id = ? AND change > ? "
-            "AND sequence <= ? LIMIT ?) AS t",
+            "AND sequence BETWEEN ? AND ? LIMIT ?) AS t",
             [(*cursor_, limit) for cursor_ in cursors],
         )
 
     def load_hidden(
-        self, connection: Connection, user_id: int, cursors: Sequence[tuple[int, int, int]], limit: int
+        self, connection: Connection, user_id: int, cursors: Sequence[tuple[int, int, int, int]], limit: int
     ) -> dict[int, list[int]]:
-        """(talk_id, own, highest) -> sequences up to `highest` that the user hid after `own`, at most `limit` a talk."""
+        """(talk_id, own, lowest, highest) -> sequences of lowest..highest that the user hid after `own`, at most
+        `limit` a talk."""
         return self._load_numbers(
             connection,
             "SELECT * FROM (SELECT talk_id, sequence FROM message_hidden WHERE talk_id = ? AND user_id = ? AND own > ? "
-            "AND sequence <= ? LIMIT ?) AS t",
-            [(talk_id, user_id, own, highest, limit) for talk_id, own, highest in cursors],
+            "AND sequence BETWEEN ? AND ? LIMIT ?) AS t",
+            [(talk_id, user_id, own, lowest, highest, limit) for talk_id, own, lowest, highest in cursors],
         )
 
     def _load_numbers(
@@ -329,33 +336,18 @@ class MessageStore:
             [v for sequence in sequences for v in (member.talk_id, member.user_id, sequence, member.own)],
         )
 
-    def hidden_among(
-        self, connection: Connection, talk_id: int, user_id: int, sequences: Sequence[int]
-    ) -> set[int]:
-        if not sequences:
-            return set()
-        c = cursor(connection)
-        c.execute(
-            self._sql(
-                "SELECT sequence FROM message_hidden WHERE talk_id = ? AND user_id = ? "
-                f"AND sequence IN ({self._dialect.marks(len(sequences))})"
-            ),
-            [talk_id, user_id, *sequences],
-        )
-        return {row[0] for row in c.fetchall()}
-
-    def hidden_of(self, connection: Connection, user_id: int, keys: Sequence[tuple[int, int]]) -> set[int]:
-        """Talks of those (talk_id, sequence) messages that the user has hidden."""
-        hidden: set[int] = set()
+    def hidden_of(self, connection: Connection, user_id: int, keys: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Those of the (talk_id, sequence) messages that the user has hidden."""
+        hidden: set[tuple[int, int]] = set()
         c = cursor(connection)
         for start in range(0, len(keys), IN_VALUES):
             chunk = keys[start : start + IN_VALUES]
             source, where = self._dialect.among("message_hidden h", ("talk_id", "user_id", "sequence"), len(chunk))
             c.execute(
-                f"SELECT h.talk_id FROM {source} WHERE {where}",
+                f"SELECT h.talk_id, h.sequence FROM {source} WHERE {where}",
                 [value for talk_id, sequence in chunk for value in (talk_id, user_id, sequence)],
             )
-            hidden.update(row[0] for row in c.fetchall())
+            hidden.update((row[0], row[1]) for row in c.fetchall())
         return hidden
 
     def newest_visible(

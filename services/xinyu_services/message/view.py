@@ -100,9 +100,7 @@ class MessageView:
             "{}" if recalled else message.quote,
         )
 
-    def records(
-        self, messages: Iterable[StoredMessage], names: Mapping[int, Name], codec: int
-    ) -> list[Record]:
+    def records(self, messages: Iterable[StoredMessage], names: Mapping[int, Name], codec: int) -> list[Record]:
         return [self.record(m, names.get(m.sender_id, NOBODY), codec) for m in messages]
 
     def undelivered(
@@ -118,9 +116,7 @@ class MessageView:
 
     # ---------------------------------------------------------------- sync
 
-    def talk_answer(
-        self, answer: TalkAnswer, names: Mapping[int, Name], profile: Name | None, codec: int
-    ) -> bytes:
+    def talk_answer(self, answer: TalkAnswer, names: Mapping[int, Name], profile: Name | None, codec: int) -> bytes:
         talk, member = answer.talk, answer.member
         shown: dict[str, Any] = {
             "talk_id": talk.talk_id,
@@ -160,7 +156,15 @@ class MessageView:
         return envelope("im.message", payload)
 
     def session_update(
-        self, key: TalkKey, viewer_id: int, sender_id: int, digest: str, at_ms: int, ackid: str, *, invalid: bool = False
+        self,
+        key: TalkKey,
+        viewer_id: int,
+        sender_id: int,
+        digest: str,
+        at_ms: int,
+        ackid: str,
+        *,
+        invalid: bool = False,
     ) -> bytes:
         """Legacy only: the list entry's new digest, as `viewer_id` names the talk (a group: everybody alike)."""
         payload: dict[str, Any] = {
@@ -174,8 +178,8 @@ class MessageView:
             payload["invalid"] = True
         return envelope("im.session.update", payload, ackid)
 
-    def revoked(self, key: TalkKey, message: StoredMessage, change: int) -> bytes:
-        """Legacy only."""
+    def revoked(self, key: TalkKey, message: StoredMessage, change: int, digest: str) -> bytes:
+        """Legacy only. `digest` is what the list shows of the talk now: the client prints it there."""
         return envelope(
             "im.message.revoke",
             {
@@ -183,7 +187,7 @@ class MessageView:
                 "to_from_id": key.peer_of(message.sender_id),
                 "from_id": message.sender_id,
                 "msg_id": message.msg_id,
-                "remark": escape_html(message.digest),
+                "remark": escape_html(digest),
             },
             f"c-{message.talk_id}-{change}",
         )
@@ -224,12 +228,9 @@ class MessageView:
             },
         )
 
-    def typing(self, mode: int, to_from_id: int, from_id: int, talk_id: int) -> bytes:
-        return envelope(
-            "im.message.keyboard",
-            {"talk_mode": mode, "to_from_id": to_from_id, "from_id": from_id}
-            | ({"talk_id": talk_id} if talk_id else {}),
-        )
+    def typing(self, mode: int, to_from_id: int, from_id: int, talk_id: int, codec: int) -> bytes:
+        payload = {"talk_mode": mode, "to_from_id": to_from_id, "from_id": from_id}
+        return envelope("im.message.keyboard", payload if codec == LEGACY_CODEC else payload | {"talk_id": talk_id})
 
 
 def profile_of(talk: Talk, name: Name) -> dict[str, Any]:
@@ -247,7 +248,8 @@ def member_view(member: Member) -> dict[str, Any]:
 
 def envelope(event: str, payload: Any, ackid: str = "") -> bytes:
     """`{"event", "payload", "ackid"?}` (contract: ws-events)."""
-    return _encode({"event": event, "payload": payload, "ackid": ackid} if ackid else {"event": event, "payload": payload})
+    shown = {"event": event, "payload": payload}
+    return _encode(shown | {"ackid": ackid} if ackid else shown)
 
 
 def _escaped_extra(msg_type: int, extra: str) -> str:

@@ -4,6 +4,7 @@ to `xinyu.v1` devices, and as im.session.create to the reference client when the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from xinyu.base.errors import XinYuError
@@ -51,12 +52,15 @@ class TalkEvents:
             if row is None or user_id not in codecs:
                 continue
             if row.version == version:  # a later change has its own event
-                pushes.append(Push([user_id], lambda _, row=row: self._view.row_changed(row), V1_JSON))
+                pushes.append(Push([user_id], partial(self._row_changed, row), V1_JSON))
             if shown and row.state == SessionState.ALIVE and codecs[user_id] & LEGACY:
                 created = await self._created(row)
                 if created is not None:
-                    pushes.append(Push([user_id], lambda _, created=created: created, LEGACY))
+                    pushes.append(Push([user_id], partial(_as_it_is, created), LEGACY))
         return pushes
+
+    def _row_changed(self, row: Session, _codec: int) -> bytes:
+        return self._view.row_changed(row)
 
     async def _rows(self, events: Sequence[Event]) -> dict[tuple[int, int], Session]:
         rows = {(e.values[0], e.values[1]): e.fresh for e in events if e.fresh is not None}
@@ -73,3 +77,7 @@ class TalkEvents:
         except XinYuError:
             return None  # the client fetches its list anyway when it opens
         return legacy_session_created(session, row)
+
+
+def _as_it_is(encoded: bytes, _codec: int) -> bytes:
+    return encoded

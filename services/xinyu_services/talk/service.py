@@ -121,7 +121,12 @@ class TalkService:
         return {head.talk_id: head for head in page.heads}
 
     async def _shown(
-        self, user_id: int, sessions: Sequence[Session], heads: Mapping[int, message_pb2.Head], *, ask_online: bool = False
+        self,
+        user_id: int,
+        sessions: Sequence[Session],
+        heads: Mapping[int, message_pb2.Head],
+        *,
+        ask_online: bool = False,
     ) -> list[dict[str, Any]]:
         peers = [s.to_from_id for s in sessions if s.talk_mode == 1]
         names = await self._directory.users(peers)
@@ -129,9 +134,7 @@ class TalkService:
         remarks: dict[int, str] = {}
         online: set[int] = set()
         if peers:
-            page = await self._contacts.load_remarks(
-                contact_pb2.LoadRemarksRequest(owner_id=user_id, user_ids=peers)
-            )
+            page = await self._contacts.load_remarks(contact_pb2.LoadRemarksRequest(owner_id=user_id, user_ids=peers))
             remarks = {remark.user_id: remark.remark for remark in page.remarks}
             if ask_online:
                 online = await self._online(peers)
@@ -241,9 +244,7 @@ class TalkService:
 
         await self._write(work)
 
-    def _save(
-        self, connection: Connection, row: Session, now_ms: int, events: list[Event], *, shown: bool
-    ) -> None:
+    def _save(self, connection: Connection, row: Session, now_ms: int, events: list[Event], *, shown: bool) -> None:
         row.version = self._store.next_version(connection, row.user_id)
         row.changed_at_ms = now_ms
         self._store.save_sessions(connection, [row])
@@ -304,13 +305,18 @@ class TalkService:
                 message_pb2.SyncTalksRequest(
                     user_id=user_id,
                     talks=cursors.values(),
-                    talk_limit=max(PAGE_TALKS, len(rows)),
+                    talk_limit=PAGE_TALKS,
                     record_limit=PAGE_RECORDS,
                     codec=codec,  # type: ignore[arg-type]
                 )
             )
             talk_answers = [msgspec.Raw(talk) for talk in answer.talks]
             more = more or answer.more
+            if answer.cut_at_talk_id:
+                # A row is told only together with its talk: this page ends before it.
+                end = next(n for n, row in enumerate(rows) if row.talk_id == answer.cut_at_talk_id)
+                rows = rows[:end]
+                answered["talk"] = rows[-1].version
         page: dict[str, Any] = {
             "epoch": current,
             "reset": reset,
@@ -331,18 +337,17 @@ class TalkService:
     ) -> tuple[options_pb2.RowsResponse, options_pb2.RowsResponse]:
         def request(room: str) -> options_pb2.RowsRequest:
             return options_pb2.RowsRequest(
-                user_id=user_id, version=asked[room], limit=PAGE_ROWS, codec=codec  # type: ignore[arg-type]
+                user_id=user_id,
+                version=asked[room],
+                limit=PAGE_ROWS,
+                codec=codec,  # type: ignore[arg-type]
             )
 
         return await self._contacts.load_rows(request("contact")), await self._users.load_rows(request("user"))
 
-    def _talk_rows(
-        self, connection: Connection, user_id: int, version: int
-    ) -> tuple[str, RoomVersion, list[Session]]:
+    def _talk_rows(self, connection: Connection, user_id: int, version: int) -> tuple[str, RoomVersion, list[Session]]:
         current = self._store.load_version(connection, user_id)
-        rows = (
-            self._store.load_newer(connection, user_id, version, PAGE_TALKS + 1) if current.version > version else []
-        )
+        rows = self._store.load_newer(connection, user_id, version, PAGE_TALKS + 1) if current.version > version else []
         return self._epoch(connection), current, rows
 
     async def epoch(self) -> str:
@@ -383,7 +388,20 @@ def _new_session(
     user_id: int, talk_id: int, mode: int, to_from_id: int, revision: int, hidden_sequence: int, now_ms: int
 ) -> Session:
     return Session(
-        user_id, talk_id, 0, mode, to_from_id, SessionState.ALIVE, revision, 0, 2, hidden_sequence, "", "", now_ms, now_ms
+        user_id,
+        talk_id,
+        0,
+        mode,
+        to_from_id,
+        SessionState.ALIVE,
+        revision,
+        0,
+        2,
+        hidden_sequence,
+        "",
+        "",
+        now_ms,
+        now_ms,
     )
 
 

@@ -98,7 +98,7 @@ class Config(BaseSettings):
 
     data_directory: Path = Path("data")
     # Zone of the texts that the legacy surface calls times; one for the whole cluster.
-    time_zone: str = Field(default_factory=lambda: local_time_zone())
+    time_zone: str = Field(default_factory=lambda: local_time_zone())  # noqa: PLW0108 (defined below)
     http: HttpSettings = HttpSettings()
     websocket: WebSocketSettings = WebSocketSettings()
     accounts: AccountSettings = AccountSettings()

@@ -1,4 +1,4 @@
-"""Ids that are made at random: message ids, sessions, incarnations. Numbered ids come from `xinyu.storage.id_blocks`."""
+"""Ids that are made at random: message ids, incarnations. Numbered ids come from `xinyu.storage.id_blocks`."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -106,7 +107,7 @@ class Dispatcher:
         the outbox for the next process."""
         try:
             async with asyncio.timeout(timeout_s):
-                while self.outbox.open_count:
+                while self.outbox.open_count:  # noqa: ASYNC110 (once in the process' life)
                     await asyncio.sleep(0.01)
         except TimeoutError:
             log.warning("outbox_left", room=self.outbox.room, rows=self.outbox.open_count)
@@ -247,7 +248,7 @@ class Dispatcher:
     async def _sweep(self) -> None:
         while self.outbox.has_done:
             batch = self.outbox.open()
-            await self._database.write(lambda connection, rows=batch.deleted: self.outbox.sweep(connection, rows))
+            await self._database.write(partial(self.outbox.sweep, row_ids=batch.deleted))
             self.outbox.settled(batch)
 
     async def _recover_loop(self) -> None:
@@ -304,5 +305,5 @@ def _requests(pushes: Sequence[Push], located: Located) -> dict[str, gateway_pb2
                 if spoken >> codec & 1:
                     if codec not in encoded:
                         encoded[codec] = push.encode(codec)
-                    delivery.events.add(codec=codec, payload=encoded[codec])  # type: ignore[arg-type]
+                    delivery.events.add(codec=codec, payload=encoded[codec])
     return {gateway: request for gateway, request in requests.items() if request.deliveries}

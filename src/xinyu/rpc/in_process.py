@@ -47,14 +47,13 @@ class InProcessNetwork:
         """A channel for a stub. `caller` names the room that calls."""
         return InProcessChannel(self, caller, instance)
 
-    async def call(
-        self, instance: str, caller: str, method: Method, request: Any, timeout_s: float | None
-    ) -> Any:
+    async def call(self, instance: str, caller: str, method: Method, request: Any, timeout_s: float | None) -> Any:
         handler = self._handlers.get((instance, method.command))
         if handler is None:
             raise XinYuError(UNAVAILABLE, f"No {method.service} service is here.")
         if type(request) is not method.request_type:
-            raise TypeError(f"{method.service}.{method.name} takes {method.request_type.__name__}, not {type(request).__name__}")
+            name, expected = f"{method.service}.{method.name}", method.request_type.__name__
+            raise TypeError(f"{name} takes {expected}, not {type(request).__name__}")
         if len(self._tasks) >= self._max_in_flight:
             raise XinYuError(OVERLOADED)
         if self._serialise:

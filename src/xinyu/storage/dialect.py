@@ -27,7 +27,7 @@ class Dialect:
         return ",".join([self.placeholder] * count)
 
     def rows(self, columns: int, count: int) -> str:
-        """`(?,?),(?,?)`: `count` rows of `columns` values, for one INSERT. A blank leads it (aiomysql's executemany)."""
+        """`(?,?),(?,?)`: `count` rows of `columns` values, for one INSERT. A blank leads (aiomysql's executemany)."""
         row = f"({self.marks(columns)})"
         return " " + ",".join([row] * count)
 
@@ -36,14 +36,15 @@ class Dialect:
         a default must be among `columns`: both engines check them even for rows that exist."""
         head = f"INSERT INTO {table} ({','.join(columns)}) VALUES{self.rows(len(columns), count)}"
         if self.name == "sqlite":
-            return f"{head} ON CONFLICT ({','.join(key)}) DO UPDATE SET " + ",".join(f"{c}=excluded.{c}" for c in update)
+            assignments = ",".join(f"{c}=excluded.{c}" for c in update)
+            return f"{head} ON CONFLICT ({','.join(key)}) DO UPDATE SET {assignments}"
         return f"{head} ON DUPLICATE KEY UPDATE " + ",".join(f"{c}=VALUES({c})" for c in update)
 
     def among(self, table: str, columns: Sequence[str], count: int) -> tuple[str, str]:
         """(FROM, WHERE) that find the rows of `table` (aliased by its last word) with one of `count` tuples of
         `columns`, by the index that these lead. SQLite scans the whole table for `(a, b) IN (VALUES ...)`; joined in
         this order it searches. The tuples are the statement's only parameters."""
-        alias = table.split()[-1]
+        alias = table.rsplit(maxsplit=1)[-1]
         if self.name == "sqlite":
             listed = ",".join([f"({self.marks(len(columns))})"] * count)
             on = " AND ".join(f"{alias}.{column} = v.column{n}" for n, column in enumerate(columns, 1))

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import xinyu.migrations
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+
+import xinyu.migrations
 
 
 class SchemaError(Exception):
@@ -42,7 +43,7 @@ def status(connection: Connection) -> SchemaStatus:
     current = MigrationContext.configure(connection).get_current_revision()
     known = {revision.revision: revision.doc or "" for revision in script.walk_revisions()}
     if current is not None and current not in known:
-        raise SchemaError(f"the database has schema {current}, which this version of XinYu does not know (its own: {head})")
+        raise SchemaError(f"the database has schema {current}, which this version does not know (its own: {head})")
     pending = []
     for revision in script.walk_revisions():
         if revision.revision == current:

@@ -231,7 +231,9 @@ class Rooms:
         request = message_pb2.ChangePairRequest(user_low=low, user_high=high, revision=revision)
         if greeting:
             request.greeting.CopyFrom(
-                message_pb2.SystemMessage(msg_id=f"greet-{low}-{high}", sender_id=high, msg_type=1, body=b'{"content":"hi"}')
+                message_pb2.SystemMessage(
+                    msg_id=f"greet-{low}-{high}", sender_id=high, msg_type=1, body=b'{"content":"hi"}'
+                )
             )
         return (await self.messages.change_pair(request)).talk_id
 
@@ -242,9 +244,7 @@ class Rooms:
         return await self.messages.change_roster(
             message_pb2.ChangeRosterRequest(
                 group_id=group_id,
-                entries=[
-                    message_pb2.RosterEntry(user_id=u, state=s, role=r, revision=v) for u, s, r, v in entries
-                ],
+                entries=[message_pb2.RosterEntry(user_id=u, state=s, role=r, revision=v) for u, s, r, v in entries],
                 **fields,
             )
         )
@@ -252,7 +252,15 @@ class Rooms:
     # ---------------------------------------------------------------- what clients do
 
     async def send(
-        self, user_id: int, mode: int, to_from_id: int, text: str, *, msg_id: str = "", codec: int = 1, quote_id: str = ""
+        self,
+        user_id: int,
+        mode: int,
+        to_from_id: int,
+        text: str,
+        *,
+        msg_id: str = "",
+        codec: int = 1,
+        quote_id: str = "",
     ) -> dict[str, Any]:
         response = await self.messages.send(
             message_pb2.SendRequest(
@@ -297,9 +305,7 @@ class Rooms:
                 user_id=user_id,
                 epoch=epoch,
                 versions=versions or {},
-                talks=[
-                    options_pb2.TalkCursor(talk_id=t, sequence=s, change=c, own=o) for t, s, c, o in talks
-                ],
+                talks=[options_pb2.TalkCursor(talk_id=t, sequence=s, change=c, own=o) for t, s, c, o in talks],
                 next=next_,
                 codec=options_pb2.CODEC_V1_JSON,
             )

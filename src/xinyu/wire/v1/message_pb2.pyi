@@ -751,7 +751,7 @@ class SyncTalksRequest(_message.Message):
     codec: _options_pb2.Codec.ValueType
     @_builtins.property
     def talks(self) -> _containers.RepeatedCompositeFieldContainer[_options_pb2.TalkCursor]:
-        """zeros for the talks that the device knows by name only"""
+        """Those that are not named, in the order of their rows, are answered before the others."""
 
     def __init__(
         self,
@@ -776,7 +776,11 @@ class SyncTalksResponse(_message.Message):
 
     TALKS_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
+    CUT_AT_TALK_ID_FIELD_NUMBER: _builtins.int
     more: _builtins.bool
+    """the page was cut"""
+    cut_at_talk_id: _builtins.int
+    """the first talk that is not named and was cut off; 0 = all were answered"""
     @_builtins.property
     def talks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """one encoded answer a talk that differs (contract: ws-events, `sync`)"""
@@ -786,10 +790,11 @@ class SyncTalksResponse(_message.Message):
         *,
         talks: _abc.Iterable[_builtins.bytes] | None = ...,
         more: _builtins.bool = ...,
+        cut_at_talk_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "talks", b"talks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut_at_talk_id", b"cut_at_talk_id", "more", b"more", "talks", b"talks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
