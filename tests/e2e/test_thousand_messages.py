@@ -2,8 +2,8 @@
 
 Ann and Ben with two devices each and Cy with one send 1,000 messages through the SDK, in a pair and in a group of
 three; messages are recalled, hidden and read in between. Ben's second device is offline half of the time and comes back
-each time from the state that it stored. In the middle the server is killed (SIGKILL) and started again on the same ports and
-data, and the clients are left to find that out by themselves.
+each time from the state that it stored. In the middle the server is killed (SIGKILL) and started again on the same
+ports and data, and the clients are left to find that out by themselves.
 """
 
 from __future__ import annotations
