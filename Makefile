@@ -48,7 +48,7 @@ clean:
 
 # ---- how the verbs get what they need
 
-# -k: no test is called for if a file of ours is only renamed; make sees that by the directories' lists.
+# What changed decides: pyproject.toml and setup.py what is installed, the compiled part's sources what is built.
 $(VENV)/.built: $(VENV)/.installed setup.py $(FAST_SOURCES)
 	@$(LOCKED) $(BIN)/python setup.py -q build_ext --inplace
 	@touch $@
@@ -57,12 +57,12 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml setup.py src/xinyu/__init__.
 	@echo "installing xinyu and what it needs into $(VENV)"
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > $(VENV)/build-requires.txt
 	@$(PIP) install -r $(VENV)/build-requires.txt
-	@$(LOCKED) env XINYU_EXTENSIONS= $(PIP) install --no-build-isolation -e .
+	@$(LOCKED) env XINYU_EXTENSIONS= PYTHONWARNINGS=ignore $(PIP) install --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.installed
 	@echo "installing what the tests need into $(VENV)"
-	@$(LOCKED) env XINYU_EXTENSIONS= $(PIP) install --no-build-isolation -e '.[test]'
+	@$(LOCKED) env XINYU_EXTENSIONS= PYTHONWARNINGS=ignore $(PIP) install --no-build-isolation -e '.[test]'
 	@touch $@
 
 $(VENV)/.created:

@@ -5,6 +5,7 @@ The sdist is made from a copy of what git knows, so that a file which is only in
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -39,7 +40,9 @@ def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
     return done.stdout
 
 
+@functools.cache
 def tracked_files() -> list[Path]:
+    """What git knows or would take in, asked once: relative to the root."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a checkout")
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
