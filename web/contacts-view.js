@@ -1,6 +1,7 @@
 /** Requests that wait for an answer, and the user's friends. */
 import { avatar } from "./avatar.js";
 import { h, reconcile } from "./dom.js";
+import { icon } from "./icons.js";
 import { renderSoon } from "./render-soon.js";
 import { strings } from "./strings.js";
 import { toast, toastError } from "./toast.js";
@@ -56,17 +57,24 @@ export class ContactsView {
   }
 
   request(row) {
-    const accept = h("button", { class: "button is-primary is-small", type: "button" }, strings.accept);
-    accept.addEventListener("click", async () => {
-      accept.disabled = true;
+    const answer = async (path, note) => {
+      accept.disabled = decline.disabled = true;
       try {
-        await this.client.call("contact-apply/accept", { apply_id: row.id, remark: "" });
-        toast(strings.accepted(row.nickname));
+        await this.client.call(path, { apply_id: row.id, remark: "" });
+        toast(note);
       } catch (error) {
-        accept.disabled = false;
+        accept.disabled = decline.disabled = false;
         toastError(error);
       }
-    });
+    };
+    const accept = h("button", { class: "button is-primary is-small", type: "button" }, strings.accept);
+    accept.addEventListener("click", () => answer("contact-apply/accept", strings.accepted(row.nickname)));
+    const decline = h(
+      "button",
+      { class: "icon-button", type: "button", title: strings.decline, "aria-label": strings.declineOf(row.nickname) },
+      icon("close"),
+    );
+    decline.addEventListener("click", () => answer("contact-apply/decline", strings.declined(row.nickname)));
     return h(
       "li",
       { class: "person" },
@@ -78,6 +86,7 @@ export class ContactsView {
         h("span", { class: "person-detail" }, row.remark),
       ),
       accept,
+      decline,
     );
   }
 

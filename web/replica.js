@@ -296,6 +296,7 @@ export class Replica {
       if (room === "talk") this.dropTalk(key);
     } else {
       this.rows[room].set(key, row);
+      if (room === "talk") this.talk(key); // nothing has happened in it yet: zeros
     }
     changedRows(this.changes, room).add(key);
     if (room === "talk") this.mark(key);

@@ -59,6 +59,9 @@ export const strings = {
   requests: "Requests",
   friends: "Friends",
   accept: "Accept",
+  decline: "Decline",
+  declineOf: (name) => `Decline the request of ${name}`,
+  declined: (name) => `You declined the request of ${name}.`,
   pinned: "Pinned",
   muted: "Muted",
   unread: (count) => plural(count, "unread message", "unread messages"),
@@ -69,7 +72,6 @@ export const strings = {
   senderPrefix: (name, text) => `${name}: ${text}`,
   typingShort: "typing…",
   failedDigest: "Not sent",
-  sendingDigest: (text) => `Sending: ${text}`,
 
   // finding people
   findTitle: "Add a contact",
@@ -109,7 +111,6 @@ export const strings = {
   reply: "Reply",
   cancelReply: "Cancel reply",
   recall: "Recall",
-  recallAgain: (name) => `${name} can no longer be recalled.`,
   deleteForMe: "Delete for me",
   youRecalled: "You recalled a message",
   recalledBy: (name) => `${name} recalled a message`,

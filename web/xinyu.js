@@ -41,13 +41,16 @@ export class XinYu extends EventTarget {
       token: session.token,
       deviceId: session.device_id,
       onState: (state) => this.connectionChanged(state),
-      onReady: ({ epoch }) => this.catchup.connected(epoch),
+      onReady: (ready) => {
+        this.maxMessageBytes = ready.max_message_bytes ?? Infinity;
+        this.catchup.connected(ready.epoch);
+      },
       onEvent: (event, payload) => this.received(event, payload),
       onEnded: (reason) => this.ended(reason),
     });
     this.catchup = new Catchup(
       this.replica,
-      (event, payload) => this.connection.request(event, payload),
+      (event, payload) => this.ask(event, payload),
       () => this.publish(),
     );
     this.outgoing = new Outgoing({
@@ -61,6 +64,7 @@ export class XinYu extends EventTarget {
     });
     this.typingToldAt = new Map();
     this.reading = new Set();
+    this.namesAsked = new Set();
   }
 
   async start() {
@@ -90,6 +94,13 @@ export class XinYu extends EventTarget {
   async webSocketUrl() {
     this.config ??= await loadConfig();
     return this.config.websocket_url;
+  }
+
+  /** A sync that names very many talks is too large for a frame and goes over REST. */
+  ask(event, payload) {
+    const isLarge = event === "sync" && payload.talks.length > 1000;
+    if (isLarge && JSON.stringify(payload).length > this.maxMessageBytes / 2) return this.call("sync", payload);
+    return this.connection.request(event, payload);
   }
 
   connectionChanged(state) {
@@ -293,10 +304,25 @@ export class XinYu extends EventTarget {
       return { name: row.remark || profile?.name || strings.groupFallback, avatar: profile?.avatar || "" };
     }
     const name = row.remark || this.people.name(row.to_from_id) || profile?.name;
+    if (!name) this.askName(row);
     return {
       name: name || `${strings.userFallback} ${row.to_from_id}`,
       avatar: this.people.avatar(row.to_from_id) || profile?.avatar || "",
     };
+  }
+
+  /** A chat with a stranger in which nothing has been said yet comes without a name: ask once. */
+  async askName({ talk_id: talkId, to_from_id: userId }) {
+    if (this.namesAsked.has(userId) || this.connection.state.name !== "connected") return;
+    this.namesAsked.add(userId);
+    try {
+      const { nickname, avatar } = await this.call("contact/detail", { user_id: userId });
+      this.people.learn({ user_id: userId, nickname, avatar });
+      this.replica.mark(talkId);
+      this.publish();
+    } catch (error) {
+      console.warn("no name for a chat:", error.message); // it goes by the number
+    }
   }
 
   get nickname() {

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Playwright
+from playwright.async_api import Playwright, expect
 
 from tests.browser.person import Person
 from tests.chromium import playwright_driver
 from tests.server_process import ServerProcess
+
+expect.set_options(timeout=30_000)  # a slow moment of the machine is no failure
 
 Arrive = Callable[..., Awaitable[Person]]
 

@@ -258,6 +258,33 @@ async def test_lists_are_hidden_and_cleared_for_oneself_only(arrive: Arrive) -> 
     await expect(alice.texts).to_have_text(["three"])
 
 
+async def test_a_text_to_a_stranger_is_not_delivered_and_can_be_sent_again_as_a_friend(arrive: Arrive) -> None:
+    alice, bob = await arrive("Alice"), await arrive("Bob")
+    await alice.api("talk/session-create", {"talk_mode": 1, "to_from_id": await bob.user_id()})
+    await alice.open_chat("Bob")
+    await alice.say("Do you know me?", "Hello?")
+    failed = alice.bubble("Do you know me?")
+    await expect(failed).to_contain_text("Not delivered: you are not friends.")
+    await expect(alice.entry("Bob")).to_contain_text("Not sent")
+    await alice.bubble("Hello?").get_by_role("button", name="Discard").click()
+    await expect(alice.texts).to_have_text(["Do you know me?"])
+    await alice.befriend(bob)
+    await alice.open_chat("Bob")
+    await failed.get_by_role("button", name="Retry").click()
+    await expect(failed).to_have_attribute("data-state", "sent")
+    await bob.open_chat("Alice")
+    await expect(bob.texts).to_have_text([GREETING, "Do you know me?"])
+
+
+async def test_a_request_can_be_declined(arrive: Arrive) -> None:
+    alice, bob = await arrive("Alice"), await arrive("Bob")
+    await alice.ask(bob)
+    await bob.tab("Contacts").click()
+    await bob.page.get_by_role("button", name="Decline the request of Alice").click()
+    await expect(bob.page.get_by_text("No contacts yet")).to_be_visible()
+    await expect(bob.tab("Contacts").locator(".badge")).to_be_hidden()
+
+
 async def test_a_login_belongs_to_its_tab(arrive: Arrive) -> None:
     alice = await arrive("Alice")
     other = await alice.context.new_page()
@@ -265,6 +292,21 @@ async def test_a_login_belongs_to_its_tab(arrive: Arrive) -> None:
     await expect(other.get_by_role("button", name="Log in")).to_be_visible()
     await other.close()
     await alice.reload()
+    await alice.page.get_by_role("button", name="Log out").click()
+    await expect(alice.page.get_by_role("button", name="Log in")).to_be_visible()
+    await alice.log_in()
+    await alice.connected()
+    await alice.page.evaluate(
+        """() => {
+            const session = JSON.parse(sessionStorage.getItem("xinyu.session"));
+            const token = session.token.slice(0, -3) + "abc";
+            sessionStorage.setItem("xinyu.session", JSON.stringify({ ...session, token }));
+        }"""
+    )
+    await alice.page.reload()
+    await expect(alice.page.get_by_role("alert")).to_have_text("Please log in again.")
+    await alice.log_in()
+    await alice.connected()
     await alice.page.get_by_role("button", name="Log out").click()
     await expect(alice.page.get_by_role("button", name="Log in")).to_be_visible()
     databases = await alice.page.evaluate("async () => (await indexedDB.databases()).map(({ name }) => name)")

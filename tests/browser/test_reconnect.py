@@ -107,7 +107,9 @@ async def test_a_dead_connection_is_noticed_by_the_heartbeat(arrive: Arrive, ser
         assert proxy.accepted > accepted
 
 
-async def test_a_killed_server_comes_back_and_nothing_is_lost(driver: Playwright, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["kill", "stop"])
+async def test_a_server_comes_back_and_nothing_is_lost(driver: Playwright, tmp_path: Path, end: str) -> None:
+    """Killed as by a power cut, or stopped in order (then it tells the pages by 1012 when to come back)."""
     server = ServerProcess(tmp_path / "data")
     await asyncio.to_thread(server.start)
     try:
@@ -120,7 +122,7 @@ async def test_a_killed_server_comes_back_and_nothing_is_lost(driver: Playwright
         await bob.open_chat("Alice")
         await alice.say("kept")
         await expect(bob.texts).to_have_text([GREETING, "kept"])
-        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(getattr(server, end))
         for person in (alice, bob):
             await expect(person.connection).to_have_attribute("data-state", "waiting")
         await bob.say("written meanwhile")

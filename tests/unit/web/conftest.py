@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route
 
@@ -29,8 +30,8 @@ async def serve(route: Route) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def page(tmp_path_factory: object) -> AsyncIterator[Page]:
-    directory = tmp_path_factory.mktemp("profile")  # type: ignore[attr-defined]
+async def page(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Page]:
+    directory = tmp_path_factory.mktemp("profile")
     async with playwright_driver() as driver:
         context = await open_profile(driver, directory)
         page = await context.new_page()
