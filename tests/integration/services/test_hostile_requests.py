@@ -21,8 +21,8 @@ ROUNDS = 6
 INT64 = (0, 1, 2, 3, -1, 2**53, 2**63 - 1, -(2**63))
 INT32 = (0, 1, 2, -1, 2**31 - 1, -(2**31))
 TEXT = (
-    "", "a", "\x00", "<script>", "' OR 1=1 --", "%s", "?", "好" * 300, "x" * 5_000, "13800000001", "A" * 344, "register",
-    "auto", "Y", "2000-01-01", "correct horse",
+    "", "a", "\x00", "<script>", "' OR 1=1 --", "%s", "?", "好" * 300, "x" * 5_000, "13800000001", "A" * 344,
+    "register", "auto", "Y", "2000-01-01", "correct horse",
 )  # fmt: skip
 
 
@@ -66,12 +66,14 @@ async def test_no_request_is_an_internal_error(tmp_path: Path, seed: int) -> Non
         for _ in range(ROUNDS):
             for method in METHODS:
                 request = hostile(method.request_type, choose)
+                refusal = None
                 try:
                     await channel.call(method, request)
                     answered += 1
                 except XinYuError as error:
-                    assert error.code is not INTERNAL, (method.name, request)
+                    refusal = error.code
+                assert refusal is not INTERNAL, (method.name, request)
         assert answered > len(METHODS)  # some of it is taken: the refusals are not all of one kind
         await house.platform.settled()
         assert (await house.post("user/detail", bob))["mobile"] == "13800000002"
-        assert [item["user_id"] for item in (await house.post("contact/list", ann))["items"]][0] == bob
+        assert bob in [item["user_id"] for item in (await house.post("contact/list", ann))["items"]]
