@@ -51,6 +51,7 @@ from xinyu_services.message.store import MessageStore
 from xinyu_services.message.view import MessageView
 from xinyu_services.presence.rpc import PresenceServicer
 from xinyu_services.talk.events import TalkEvents
+from xinyu_services.talk.neighbours import RpcMessages, RpcOnline, RpcRemarks, RpcRows
 from xinyu_services.talk.rpc import TalkRpc
 from xinyu_services.talk.service import TalkService
 from xinyu_services.talk.store import TalkStore
@@ -217,16 +218,18 @@ def talk_room(platform: Platform, directory: Directory) -> Room:
     store, view = TalkStore(dialect), TalkView(platform.config.zone)
     events = TalkEvents(platform.database, store, view, platform.routes)
     dispatcher = platform.dispatcher("talk", events)
+    contacts = ContactStub(channel)
     service = TalkService(
         platform.database,
         store,
         view,
         dispatcher,
         directory,
-        MessageStub(channel),
-        ContactStub(channel),
-        UserStub(channel),
-        PresenceStub(channel),
+        RpcMessages(MessageStub(channel)),
+        RpcRows(contacts.load_rows),
+        RpcRows(UserStub(channel).load_rows),
+        RpcRemarks(contacts),
+        RpcOnline(PresenceStub(channel)),
         lambda connection: load_epoch(connection, dialect),
         platform.clock,
     )

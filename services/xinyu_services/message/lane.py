@@ -3,8 +3,9 @@
 Design. Requests queue; as soon as the lane's previous batch is done the next one takes all that wait. There is no
 timer: an idle lane commits a single message at once, a busy one fills itself. A batch is, whatever its size, eight
 statements: heads, members, known msg_ids, messages, heads again, sent cursors, outbox insert and delete; quotes,
-unknown talks and read cursors add one each. A refusal fails only its own message. A deadlock or a duplicate key makes the batch run again
-once, then one by one. When the database is away all fail with UNAVAILABLE: the senders repeat with the same msg_id.
+unknown talks and read cursors add one each. A refusal fails only its own message. A deadlock or a duplicate key makes
+the batch run again once, then one by one. When the database is away all fail with UNAVAILABLE: the senders repeat with
+the same msg_id.
 
 Invariants: a talk always takes the same lane, so its sequences are given out in the order of arrival; an answer is sent
 only after the commit. Bound: `MAX_WAITING` requests; past it OVERLOADED.

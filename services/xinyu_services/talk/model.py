@@ -44,6 +44,31 @@ class Session:
         return self.state == SessionState.ALIVE and last_sequence > self.hidden_sequence
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A talk as one user's list needs it. The digest is in the codec that was asked for."""
+
+    talk_id: int
+    talk_mode: int
+    to_from_id: int
+    last_sequence: int
+    unread: int
+    digest: str
+    last_at_ms: int
+    member_state: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """What a device holds of a talk. `named` is False for one that it learns of on this page."""
+
+    talk_id: int
+    sequence: int = 0
+    change: int = 0
+    own: int = 0
+    named: bool = True
+
+
 @dataclass(slots=True)
 class RoomVersion:
     """A user's version in a room, and the floor below which tombstones are gone."""

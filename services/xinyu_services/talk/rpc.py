@@ -7,7 +7,8 @@ import msgspec
 from xinyu.rpc.context import Context
 from xinyu.wire.v1 import talk_pb2 as wire
 from xinyu.wire.v1.options_pb2 import Empty
-from xinyu_services.talk.service import Cursor, Seed, TalkService
+from xinyu_services.talk.model import Cursor
+from xinyu_services.talk.service import Seed, TalkService
 
 _encode = msgspec.json.Encoder().encode
 

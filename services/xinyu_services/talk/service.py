@@ -16,11 +16,6 @@ from xinyu.base.errors import INVALID, NOT_MEMBER, UNAVAILABLE, XinYuError
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Event
 from xinyu.storage.database import Database, DatabaseError, Duplicate, Retry
-from xinyu.wire.v1 import contact_pb2, message_pb2, options_pb2, presence_pb2
-from xinyu.wire.v1.contact_rpc import ContactStub
-from xinyu.wire.v1.message_rpc import MessageStub
-from xinyu.wire.v1.presence_rpc import PresenceStub
-from xinyu.wire.v1.user_rpc import UserStub
 from xinyu_services.directory import Directory
 from xinyu_services.talk.model import (
     PAGE_RECORDS,
@@ -28,12 +23,15 @@ from xinyu_services.talk.model import (
     PAGE_TALKS,
     SHOWN_AT_ONCE,
     TOMBSTONE_KEEP_MS,
+    Cursor,
+    Head,
     RoomVersion,
     Session,
     SessionState,
     must_reset,
     seeded,
 )
+from xinyu_services.talk.ports import Messages, Online, Remarks, RowPage, Rows
 from xinyu_services.talk.store import TalkStore
 from xinyu_services.talk.view import TalkView
 
@@ -54,16 +52,6 @@ class Seed:
     hidden_sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """What a device holds of a talk."""
-
-    talk_id: int
-    sequence: int
-    change: int
-    own: int
-
-
 class TalkService:
     """Constructed by the composition root."""
 
@@ -74,10 +62,11 @@ class TalkService:
         view: TalkView,
         dispatcher: Dispatcher,
         directory: Directory,
-        messages: MessageStub,
-        contacts: ContactStub,
-        users: UserStub,
-        presence: PresenceStub,
+        messages: Messages,
+        contacts: Rows,
+        users: Rows,
+        remarks: Remarks,
+        online: Online,
         epoch: Callable[[Connection], str],
         clock: Clock,
     ) -> None:
@@ -89,7 +78,8 @@ class TalkService:
         self._messages = messages
         self._contacts = contacts
         self._users = users
-        self._presence = presence
+        self._remarks = remarks
+        self._online = online
         self._epoch = epoch
         self._clock = clock
 
@@ -98,7 +88,7 @@ class TalkService:
     async def list_sessions(self, user_id: int, codec: int) -> list[dict[str, Any]]:
         """Sessions that the list shows, pinned first, then newest."""
         sessions = await self._read(lambda connection: self._store.load_alive(connection, user_id))
-        heads = await self._heads(user_id, [s.talk_id for s in sessions], codec)
+        heads = await self._messages.heads(user_id, [s.talk_id for s in sessions], codec) if sessions else {}
         listed = [s for s in sessions if s.talk_id in heads and s.is_listed(heads[s.talk_id].last_sequence)]
         shown = await self._shown(user_id, listed, heads)
         order = sorted(
@@ -112,19 +102,11 @@ class TalkService:
         )
         return [session for _, session in order]
 
-    async def _heads(self, user_id: int, talk_ids: Sequence[int], codec: int) -> dict[int, message_pb2.Head]:
-        if not talk_ids:
-            return {}
-        page = await self._messages.load_heads(
-            message_pb2.LoadHeadsRequest(user_id=user_id, talk_ids=talk_ids, codec=codec)  # type: ignore[arg-type]
-        )
-        return {head.talk_id: head for head in page.heads}
-
     async def _shown(
         self,
         user_id: int,
         sessions: Sequence[Session],
-        heads: Mapping[int, message_pb2.Head],
+        heads: Mapping[int, Head],
         *,
         ask_online: bool = False,
     ) -> list[dict[str, Any]]:
@@ -134,10 +116,9 @@ class TalkService:
         remarks: dict[int, str] = {}
         online: set[int] = set()
         if peers:
-            page = await self._contacts.load_remarks(contact_pb2.LoadRemarksRequest(owner_id=user_id, user_ids=peers))
-            remarks = {remark.user_id: remark.remark for remark in page.remarks}
+            remarks = await self._remarks.of(user_id, peers)
             if ask_online:
-                online = await self._online(peers)
+                online = await self._online.among(peers)
         return [
             self._view.session(
                 s, heads.get(s.talk_id), names, groups, remarks, online=s.talk_mode == 1 and s.to_from_id in online
@@ -145,20 +126,9 @@ class TalkService:
             for s in sessions
         ]
 
-    async def _online(self, user_ids: Sequence[int]) -> set[int]:
-        try:
-            answer = await self._presence.load_online(presence_pb2.OnlineRequest(user_ids=user_ids))
-        except XinYuError:
-            return set()  # a hint: nobody waits for it
-        return set(answer.online_user_ids)
-
     async def create_session(self, user_id: int, mode: int, to_from_id: int, codec: int) -> tuple[int, dict[str, Any]]:
         """Get or make one's row, and show it. Raises SELF, UNKNOWN_USER, UNKNOWN_GROUP, NOT_MEMBER."""
-        head = await self._messages.open_talk(
-            message_pb2.OpenTalkRequest(
-                user_id=user_id, target=message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id)
-            )
-        )
+        head = await self._messages.open(user_id, mode, to_from_id)
         if mode == 2 and not head.is_member:
             raise XinYuError(NOT_MEMBER)
         now_ms = self._clock.now_ms()
@@ -179,16 +149,9 @@ class TalkService:
 
     async def load_session(self, user_id: int, mode: int, to_from_id: int, codec: int) -> tuple[int, dict[str, Any]]:
         """One's Session of one talk, whether the list shows it or not."""
-        page = await self._messages.load_heads(
-            message_pb2.LoadHeadsRequest(
-                user_id=user_id,
-                targets=[message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id)],
-                codec=codec,  # type: ignore[arg-type]
-            )
-        )
-        if not page.heads:
+        head = await self._messages.head(user_id, mode, to_from_id, codec)
+        if head is None:
             raise XinYuError(NOT_MEMBER)
-        head = page.heads[0]
         row = await self._read(lambda connection: self._store.load_session(connection, user_id, head.talk_id))
         if row is None:
             row = _new_session(user_id, head.talk_id, mode, to_from_id, 0, SHOWN_AT_ONCE, self._clock.now_ms())
@@ -198,14 +161,10 @@ class TalkService:
     async def delete_session(self, user_id: int, mode: int, to_from_id: int, sequence: int | None) -> None:
         """Hides the entry until a message after `sequence` (None = the last); one's row of a talk that one has left is
         deleted. Repeats change nothing."""
-        page = await self._messages.load_heads(
-            message_pb2.LoadHeadsRequest(
-                user_id=user_id, targets=[message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id)]
-            )
-        )
-        if not page.heads:
+        head = await self._messages.head(user_id, mode, to_from_id, 0)
+        if head is None:
             return
-        head, now_ms = page.heads[0], self._clock.now_ms()
+        now_ms = self._clock.now_ms()
         hidden = head.last_sequence if sequence is None else min(sequence, head.last_sequence)
 
         def work(connection: Connection, events: list[Event]) -> None:
@@ -284,32 +243,19 @@ class TalkService:
         more = contact.more or user.more
         answered = {
             "talk": version.version,
-            "contact": contact.rows[-1].version if contact.more else contact.version,
-            "user": user.rows[-1].version if user.more else user.version,
+            "contact": contact.last_version if contact.more else contact.version,
+            "user": user.last_version if user.more else user.version,
         }
         if len(rows) > PAGE_TALKS:
             more, rows = True, rows[:PAGE_TALKS]
             answered["talk"] = rows[-1].version
-        cursors = {
-            c.talk_id: options_pb2.TalkCursor(
-                talk_id=c.talk_id, sequence=c.sequence, change=c.change, own=c.own, named=True
-            )
-            for c in talks
-        }
+        cursors = {c.talk_id: c for c in talks}
         for row in rows:
             if row.state == SessionState.ALIVE and row.talk_id not in cursors:
-                cursors[row.talk_id] = options_pb2.TalkCursor(talk_id=row.talk_id)
+                cursors[row.talk_id] = Cursor(row.talk_id, named=False)
         talk_answers: list[msgspec.Raw] = []
         if cursors:
-            answer = await self._messages.sync_talks(
-                message_pb2.SyncTalksRequest(
-                    user_id=user_id,
-                    talks=cursors.values(),
-                    talk_limit=PAGE_TALKS,
-                    record_limit=PAGE_RECORDS,
-                    codec=codec,  # type: ignore[arg-type]
-                )
-            )
+            answer = await self._messages.sync(user_id, list(cursors.values()), PAGE_TALKS, PAGE_RECORDS, codec)
             talk_answers = [msgspec.Raw(talk) for talk in answer.talks]
             more = more or answer.more
             if answer.cut_at_talk_id:
@@ -323,8 +269,8 @@ class TalkService:
             "versions": answered,
             "rows": {
                 "talk": [self._view.row(row) for row in rows],
-                "contact": [msgspec.Raw(row.encoded) for row in contact.rows],
-                "user": [msgspec.Raw(row.encoded) for row in user.rows],
+                "contact": [msgspec.Raw(row) for row in contact.rows],
+                "user": [msgspec.Raw(row) for row in user.rows],
             },
             "talks": talk_answers,
         }
@@ -332,18 +278,11 @@ class TalkService:
             page["next"] = _encode_next(floors)
         return page
 
-    async def _other_rows(
-        self, user_id: int, asked: Mapping[str, int], codec: int
-    ) -> tuple[options_pb2.RowsResponse, options_pb2.RowsResponse]:
-        def request(room: str) -> options_pb2.RowsRequest:
-            return options_pb2.RowsRequest(
-                user_id=user_id,
-                version=asked[room],
-                limit=PAGE_ROWS,
-                codec=codec,  # type: ignore[arg-type]
-            )
-
-        return await self._contacts.load_rows(request("contact")), await self._users.load_rows(request("user"))
+    async def _other_rows(self, user_id: int, asked: Mapping[str, int], codec: int) -> tuple[RowPage, RowPage]:
+        return (
+            await self._contacts.newer(user_id, asked["contact"], PAGE_ROWS, codec),
+            await self._users.newer(user_id, asked["user"], PAGE_ROWS, codec),
+        )
 
     def _talk_rows(self, connection: Connection, user_id: int, version: int) -> tuple[str, RoomVersion, list[Session]]:
         current = self._store.load_version(connection, user_id)

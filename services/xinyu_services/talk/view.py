@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from xinyu.wire.v1 import message_pb2
 from xinyu_services.directory import NOBODY, Name
-from xinyu_services.talk.model import Session, SessionState
+from xinyu_services.talk.model import Head, Session, SessionState
 
 _encode = msgspec.json.Encoder().encode
 
@@ -25,7 +24,7 @@ class TalkView:
     def session(
         self,
         session: Session,
-        head: message_pb2.Head | None,
+        head: Head | None,
         names: Mapping[int, Name],
         groups: Mapping[int, Name],
         remarks: Mapping[int, str],

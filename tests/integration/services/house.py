@@ -49,6 +49,7 @@ from xinyu_services.message.store import MessageStore
 from xinyu_services.message.view import MessageView
 from xinyu_services.presence.rpc import PresenceServicer
 from xinyu_services.talk.events import TalkEvents
+from xinyu_services.talk.neighbours import RpcMessages, RpcOnline, RpcRemarks, RpcRows
 from xinyu_services.talk.rpc import TalkRpc
 from xinyu_services.talk.service import TalkService
 from xinyu_services.talk.store import TalkStore
@@ -135,16 +136,18 @@ class House:
         store, view = TalkStore(platform.dialect), TalkView(ZONE)
         events = TalkEvents(platform.database, store, view, platform.routes)
         dispatcher = platform.dispatcher("talk", events)
+        contacts = contact_rpc.ContactStub(channel)
         service = TalkService(
             platform.database,
             store,
             view,
             dispatcher,
             directory,
-            message_rpc.MessageStub(channel),
-            contact_rpc.ContactStub(channel),
-            user_rpc.UserStub(channel),
-            presence_rpc.PresenceStub(channel),
+            RpcMessages(message_rpc.MessageStub(channel)),
+            RpcRows(contacts.load_rows),
+            RpcRows(user_rpc.UserStub(channel).load_rows),
+            RpcRemarks(contacts),
+            RpcOnline(presence_rpc.PresenceStub(channel)),
             lambda connection: load_epoch(connection, platform.dialect),
             platform.clock,
         )

@@ -52,6 +52,7 @@ from xinyu_services.message.service import MessageService
 from xinyu_services.message.store import MessageStore
 from xinyu_services.message.view import MessageView
 from xinyu_services.talk.events import TalkEvents
+from xinyu_services.talk.neighbours import RpcMessages, RpcOnline, RpcRemarks, RpcRows
 from xinyu_services.talk.rpc import TalkRpc
 from xinyu_services.talk.service import TalkService
 from xinyu_services.talk.store import TalkStore
@@ -188,16 +189,18 @@ class Rooms:
         self.talk_dispatcher = Dispatcher(
             Outbox("talk", SQLITE, incarnation, clock), talk_events, database, self.routes, gateway
         )
+        contacts = contact_rpc.ContactStub(channel)
         self.talk_service = TalkService(
             database,
             talk_store,
             talk_view,
             self.talk_dispatcher,
             directory,
-            self.messages,
-            contact_rpc.ContactStub(channel),
-            user_rpc.UserStub(channel),
-            presence_rpc.PresenceStub(channel),
+            RpcMessages(self.messages),
+            RpcRows(contacts.load_rows),
+            RpcRows(user_rpc.UserStub(channel).load_rows),
+            RpcRemarks(contacts),
+            RpcOnline(presence_rpc.PresenceStub(channel)),
             lambda connection: load_epoch(connection, SQLITE),
             clock,
         )
