@@ -44,6 +44,7 @@ from xinyu.wire.v1 import gateway_rpc, presence_rpc
 from xinyu_services.cli.data_directory import DataDirectory
 from xinyu_services.cli.doors import client_events, http_routes
 from xinyu_services.cli.rooms import Platform, build_rooms
+from xinyu_services.cli.upkeep import purge_daily
 from xinyu_services.user.keys import load_or_create_keys
 
 log = structlog.get_logger(__name__)
@@ -147,8 +148,7 @@ class EmbeddedServer:
                 log.warning("lease_not_renewed", error=str(error))
 
     async def _end_lease(self, incarnation: str, renewing: asyncio.Task[None]) -> None:
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)
+        await _end(renewing)
         with contextlib.suppress(DatabaseError):
             await self.database.write(lambda connection: lease.end(connection, SQLITE, incarnation))
 
@@ -167,6 +167,8 @@ class EmbeddedServer:
         for room in rooms:
             if room.dispatcher is not None:
                 room.dispatcher.start()
+        purging = asyncio.create_task(purge_daily([room.purge for room in rooms if room.purge is not None]))
+        stack.push_async_callback(_end, purging)
 
     async def _start_gateways(
         self,
@@ -214,6 +216,11 @@ class EmbeddedServer:
         stack.push_async_callback(stop)
         self.websocket.start(websocket_socket)
         await self.http.start(http_socket)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _reachable(host: str) -> str:

@@ -29,6 +29,7 @@ from xinyu.wire.v1.message_rpc import MessageStub
 from xinyu.wire.v1.presence_rpc import PresenceStub
 from xinyu.wire.v1.talk_rpc import TalkStub
 from xinyu.wire.v1.user_rpc import UserStub
+from xinyu_services.cli.upkeep import Purge
 from xinyu_services.contact.events import ContactEvents
 from xinyu_services.contact.neighbours import RpcPeople as ContactPeople
 from xinyu_services.contact.neighbours import RpcPresence as ContactPresence
@@ -99,10 +100,11 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What must be started and stopped of a room. `close` ends threads."""
+    """What must be started and stopped of a room. `close` ends threads; `purge` lets go of what no device needs."""
 
     dispatcher: Dispatcher | None = None
     close: Callable[[], None] | None = None
+    purge: Purge | None = None
 
 
 def build_rooms(platform: Platform) -> list[Room]:
@@ -169,7 +171,7 @@ def contact_room(platform: Platform) -> Room:
         platform.clock,
     )
     platform.network.serve(contact_rpc.METHODS, ContactServicer(service, config.zone))
-    return Room(dispatcher)
+    return Room(dispatcher, purge=service.purge_tombstones)
 
 
 def group_room(platform: Platform) -> Room:
@@ -235,4 +237,4 @@ def talk_room(platform: Platform, directory: Directory) -> Room:
     )
     events.attach(service.load_session)
     platform.network.serve(talk_rpc.METHODS, TalkRpc(service))
-    return Room(dispatcher)
+    return Room(dispatcher, purge=service.purge_tombstones)

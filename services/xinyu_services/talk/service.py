@@ -16,6 +16,7 @@ from xinyu.base.errors import INVALID, NOT_MEMBER, UNAVAILABLE, XinYuError
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Event
 from xinyu.storage.database import Database, DatabaseError, Duplicate, Retry
+from xinyu.storage.transact import transact
 from xinyu_services.directory import Directory
 from xinyu_services.talk.model import (
     PAGE_RECORDS,
@@ -214,8 +215,8 @@ class TalkService:
         from nothing."""
         before_ms, purged = self._clock.now_ms() - TOMBSTONE_KEEP_MS, 0
         while True:
-            count = await self._database.write(
-                lambda connection: self._store.purge_tombstones(connection, before_ms, PURGE_LIMIT)
+            count = await transact(
+                self._database, lambda connection: self._store.purge_tombstones(connection, before_ms, PURGE_LIMIT)
             )
             purged += count
             if count < PURGE_LIMIT:

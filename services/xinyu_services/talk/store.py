@@ -94,7 +94,7 @@ class TalkStore:
             ),
             (SessionState.DELETED, before_ms, limit),
         )
-        rows = c.fetchall()
+        rows = sorted(c.fetchall())  # users ascending: the order of locks
         for user_id, talk_id, version in rows:
             c.execute(
                 self._sql("UPDATE talk_version SET floor = ? WHERE user_id = ? AND floor < ?"),
