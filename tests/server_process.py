@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -61,6 +62,7 @@ class ServerProcess:
         self.arguments = list(arguments)
         self.process: subprocess.Popen[str] | None = None
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - lives as long as this object
+        weakref.finalize(self, self._log.close)
         self._reader: threading.Thread | None = None
         self.output = ""
 
@@ -164,4 +166,3 @@ class ServerProcess:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-        self._log.close()
