@@ -23,7 +23,7 @@ class Stuck(AssertionError):
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
-    def __init__(self, random: Random, *, fair: bool = False, max_steps: int = 2_000_000) -> None:
+    def __init__(self, random: Random, *, fair: bool = False, max_steps: int = 300_000) -> None:
         super().__init__()
         self._random = random
         self._fair = fair

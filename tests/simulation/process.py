@@ -210,7 +210,7 @@ class Process:
                 lease.take_over(connection, SQLITE, self.incarnation, self._clock.now_ms())
             else:
                 cursor(connection).execute(
-                    "INSERT INTO lease (incarnation, until_ms) VALUES (?, ?)",
+                    "INSERT OR REPLACE INTO lease (incarnation, until_ms) VALUES (?, ?)",
                     (self.incarnation, self._clock.now_ms() + lease.LEASE_MS),
                 )
             return load_epoch(connection, SQLITE)

@@ -109,7 +109,8 @@ class World:
         )
         self.processes = [other for other in self.processes if other.gateway is not gateway] + [process]
         self.processes.sort(key=lambda process: process.gateway.name)
-        await process.start(alone=self.alone)
+        with contextlib.suppress(XinYuError):  # it may die while it starts
+            await process.start(alone=self.alone)
         return process
 
     async def _make_people(self) -> None:
@@ -411,7 +412,11 @@ class World:
 
         task = self.loop.create_task(guarded())
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """An exception stays with its task, for the loop to complain about."""
+        self._tasks.discard(task)
 
     async def quiesce(self, *, last_sync: bool = True) -> None:
         """Faults end, what is on its way arrives, everybody catches up and looks at everything."""
@@ -419,8 +424,9 @@ class World:
         self.database.fault_rate = 0.0
         self.link_faults = LinkFaults()
         if self._tasks:
-            for task in sorted(self._tasks, key=lambda task: task.get_name()):
-                await task
+            _, pending = await asyncio.wait(sorted(self._tasks, key=lambda task: task.get_name()), timeout=300)
+            if pending:
+                raise Failure(f"it never ends: {[_where(task) for task in pending]}")
         for gateway in self.gateways.values():
             process = self._current(gateway)
             if process is None or process.is_dead:
@@ -563,6 +569,15 @@ class World:
                 rows("SELECT user_id, role FROM talk_member WHERE talk_id = ? AND state = 1 ORDER BY 1", talk_id),
             )
         return int(high)
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    """The names of the coroutines that a task waits in."""
+    names, awaited = [], task.get_coro()
+    while awaited is not None and hasattr(awaited, "cr_code"):
+        names.append(awaited.cr_code.co_name)
+        awaited = awaited.cr_await
+    return " > ".join(names)
 
 
 @contextlib.contextmanager
