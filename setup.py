@@ -2,7 +2,7 @@
 
 One extension a `.pyx`: a new file under src/xinyu/_fast needs no edit here. Environment:
 
-XINYU_DEBUG_BUILD=1   all of Cython's checks on, assertions kept, macro XINYU_DEBUG_BUILD=1, C files in a place of their own.
+XINYU_DEBUG_BUILD=1   all of Cython's checks on, assertions kept, macro XINYU_DEBUG_BUILD=1, own C files.
                       Build it into a directory of its own (`build --build-base build/debug`): build_ext sees no
                       difference between the two kinds and would keep whichever was there.
 XINYU_SANITIZE=address,undefined   the compiler's sanitizers; run Python with LD_PRELOAD of libasan.
