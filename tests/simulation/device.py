@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Coroutine
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +172,8 @@ class Device:
             self.pump()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        # A context of its own: it may be begun by a push, and must not die with the process that pushed.
+        task = asyncio.get_running_loop().create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

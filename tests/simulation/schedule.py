@@ -79,7 +79,7 @@ class Schedule:
                 world.spawn(work)
             await asyncio.sleep(random.random() * self.pause_s)
         await world.quiesce(last_sync=not self.calm)
-        world.check()
+        world.check(pushes_alone=self.calm)
 
     def _talk(self, device: Device) -> int | None:
         known = [view.talk_id for view in device.replica.conversation_list()]
