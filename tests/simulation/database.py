@@ -43,7 +43,8 @@ class SimulatedDatabase:
         self._random = random
         self.fault_rate = fault_rate
         self.after_commit: Callable[[Connection], None] | None = None
-        self.lose_next_answer = False
+        self.lose_next_answer = False  # of the next write that commits
+        self.refuse_next = False  # the next write
         self._connection = create_sqlite_engine(":memory:", writer=True).connect()
         self.load(_migrated())
 
@@ -58,7 +59,8 @@ class SimulatedDatabase:
     async def write(self, work: Work[T], *, lane: int = 0) -> T:
         await self._give_way()
         fault = self._random.random()
-        if fault < self.fault_rate / 3:
+        if fault < self.fault_rate / 3 or self.refuse_next:
+            self.refuse_next = False
             raise Unavailable("simulated: refused before it began")
         if fault < self.fault_rate * 2 / 3:
             raise Retry("simulated: deadlock")
@@ -97,5 +99,3 @@ class SimulatedDatabase:
             await asyncio.sleep(0)
         if self._random.random() < 0.1:
             await asyncio.sleep(self._random.random() * 0.05)
-
-

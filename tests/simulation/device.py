@@ -7,6 +7,7 @@ offline and online, and it can crash: then it goes on from the last snapshot tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from collections.abc import Coroutine
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.simulation.process import V1_JSON_CODEC, Process
 from xinyu.base.errors import XinYuError
-from xinyu.client.errors import ApiError
+from xinyu.client.errors import ApiError, UnknownTalk
 from xinyu.client.notices import RecordAdded, RecordChanged
 from xinyu.client.outgoing import Outgoing, Send
 from xinyu.client.replica import Replica
@@ -230,7 +231,11 @@ class Device:
     # ------------------------------------------------------------------ looking
 
     async def look(self, talk_id: int) -> None:
-        """Scroll to the start of a talk, fetching what is missing."""
+        """Scroll to the start of a talk, fetching what is missing. It may be forgotten meanwhile."""
+        with contextlib.suppress(UnknownTalk):
+            await self._look(talk_id)
+
+    async def _look(self, talk_id: int) -> None:
         before = None
         for _ in range(500):
             page = self.replica.history(talk_id, before, 30)
@@ -259,12 +264,14 @@ class Device:
         except XinYuError:
             return None
         shown = {"change": page.change, "own": page.own}
-        return read(
-            RangeAnswer, {**shown, "records": json.loads(page.records), "voids": json.loads(page.voids)}
-        )
+        return read(RangeAnswer, {**shown, "records": json.loads(page.records), "voids": json.loads(page.voids)})
 
     async def look_at_roster(self, talk_id: int) -> None:
-        """Open the list of members."""
+        """Open the list of members. The talk may be forgotten meanwhile."""
+        with contextlib.suppress(UnknownTalk):
+            await self._look_at_roster(talk_id)
+
+    async def _look_at_roster(self, talk_id: int) -> None:
         for _ in range(30):
             roster = self.replica.roster(talk_id)
             if roster.missing is None or self.process is None:
@@ -279,9 +286,7 @@ class Device:
             states = {1: "in", 2: "left", 3: "removed"}
             members = [{"user_id": m.user_id, "role": m.role, "state": states[m.state]} for m in page.members]
             await self._delay()
-            self.replica.apply_members(
-                roster.missing, read(MembersAnswer, {"change": page.change, "members": members})
-            )
+            self.replica.apply_members(roster.missing, read(MembersAnswer, {"change": page.change, "members": members}))
 
     def texts(self, talk_id: int) -> list[str]:
         """What is shown of the records held, ascending; a recalled one is "recalled"."""

@@ -286,9 +286,7 @@ class Process:
                 user_id=user_id,
                 epoch=request.epoch,
                 versions={room: request.versions.of(room) for room in ("talk", "contact", "user")},  # type: ignore[arg-type]
-                talks=[
-                    options_pb2.TalkCursor(talk_id=t, sequence=s, change=c, own=o) for t, s, c, o in request.talks
-                ],
+                talks=[options_pb2.TalkCursor(talk_id=t, sequence=s, change=c, own=o) for t, s, c, o in request.talks],
                 next=request.next or "",
                 codec=options_pb2.CODEC_V1_JSON,
             ),

@@ -149,8 +149,7 @@ class World:
         """Nobody is shown a text that was written while he was out."""
         windows = self.windows.get((talk_id, device.user_id), {})
         if not record.recalled and not any(
-            joined <= record.sequence and (left is None or record.sequence <= left)
-            for joined, left in windows.items()
+            joined <= record.sequence and (left is None or record.sequence <= left) for joined, left in windows.items()
         ):
             raise Failure(f"leak: {device} is shown {record.sequence} of talk {talk_id}, windows {windows}")
 
@@ -220,8 +219,57 @@ class World:
             await asyncio.sleep(self.random.random() * 0.5)
         return False
 
+    async def say(self, device: Device, text: str, *, to: int | None = None) -> Record:
+        """`device` sends a text to the group, or to the peer `to`, and it is stored."""
+        send = Send(
+            msg_id=f"said-{self._texts}",
+            talk_mode=GROUP if to is None else SINGLE,
+            to_from_id=self.group_id if to is None else to,
+            type="text",
+            body={"content": text},
+        )
+        self._texts += 1
+        device.outgoing.put(send)
+        device.pump()
+        key = (device.user_id, send.msg_id)
+        await self.until(lambda: key in self.acked or send.msg_id in self.refusals, f"{text!r} is stored")
+        if send.msg_id in self.refusals:
+            raise Failure(f"{text!r} is refused: {self.refusals[send.msg_id]}")
+        talk_id, sequence, _ = self.acked[key]
+        return next(r for r in await self.stored_records(device, talk_id) if r.sequence == sequence)
+
+    async def stored_records(self, device: Device, talk_id: int) -> list[Record]:
+        """The newest 200 of a talk, as the store has them for that user."""
+        request = message_pb2.LoadRecordsRequest(
+            user_id=device.user_id,
+            target=self.target(device.user_id, talk_id),
+            limit=200,
+            codec=options_pb2.CODEC_V1_JSON,
+        )
+        process = self.any_process()
+        page = await process.call(process.messages.load_records, request)
+        return read(list[Record], json.loads(page.items))
+
+    @property
+    def group_talk(self) -> int:
+        return int(self.database.rows("SELECT talk_id FROM talk WHERE group_id = ?", self.group_id)[0][0])
+
+    async def settle(self) -> None:
+        """Until everything that was committed has been told and has arrived (where nobody holds it)."""
+        await self.until(lambda: all(process.is_idle for process in self.processes), "all is told")
+        await self.until(
+            lambda: all(
+                device.holds_pushes or (not device.inbox and (device.holds_syncs or device.replica.is_synced))
+                for device in self.devices
+                if device.is_online
+            ),
+            "all has arrived",
+        )
+
     def target(self, user_id: int, talk_id: int) -> message_pb2.TalkTarget | None:
-        rows = self.database.rows("SELECT talk_mode, peer_low, peer_high, group_id FROM talk WHERE talk_id = ?", talk_id)
+        rows = self.database.rows(
+            "SELECT talk_mode, peer_low, peer_high, group_id FROM talk WHERE talk_id = ?", talk_id
+        )
         if not rows:
             return None
         mode, low, high, group_id = rows[0]
@@ -258,9 +306,7 @@ class World:
             process = self.any_process()
             await process.call(
                 process.messages.clear_records,
-                message_pb2.ClearRecordsRequest(
-                    user_id=user_id, target=target, sequence=sequence, has_sequence=True
-                ),
+                message_pb2.ClearRecordsRequest(user_id=user_id, target=target, sequence=sequence, has_sequence=True),
             )
 
         return await self.attempt(ask)
@@ -271,9 +317,7 @@ class World:
             connection = device.connection
             answer = await process.call(
                 process.messages.read,
-                message_pb2.ReadRequest(
-                    user_id=device.user_id, talk_id=talk_id, sequence=sequence, has_sequence=True
-                ),
+                message_pb2.ReadRequest(user_id=device.user_id, talk_id=talk_id, sequence=sequence, has_sequence=True),
             )
             if device.is_online and device.connection == connection:
                 device.replica.read_answered(talk_id, answer.read_sequence)
@@ -301,9 +345,7 @@ class World:
             process = self.any_process()
             await process.call(
                 process.talks.delete_session,
-                talk_pb2.DeleteSessionRequest(
-                    user_id=user_id, target=target, sequence=sequence, has_sequence=True
-                ),
+                talk_pb2.DeleteSessionRequest(user_id=user_id, target=target, sequence=sequence, has_sequence=True),
             )
 
         return await self.attempt(ask)
@@ -322,9 +364,7 @@ class World:
     async def refresh_profile(self, user_id: int) -> bool:
         async def ask() -> None:
             process = self.any_process()
-            await process.call(
-                process.contacts.refresh_profile, contact_pb2.RefreshProfileRequest(user_id=user_id)
-            )
+            await process.call(process.contacts.refresh_profile, contact_pb2.RefreshProfileRequest(user_id=user_id))
 
         return await self.attempt(ask)
 
@@ -441,14 +481,14 @@ class World:
             device.holds_pushes = device.holds_syncs = False
             await device.connect(self.random.choice(self.processes))
             device.pump()
-        await self._until(lambda: not any(len(device.outgoing) for device in self.devices), "the queues are empty")
-        await self._until(self._all_told, "the outboxes are empty")
-        await self._until(lambda: not any(device.inbox for device in self.devices), "the links are empty")
+        await self.until(lambda: not any(len(device.outgoing) for device in self.devices), "the queues are empty")
+        await self.until(self._all_told, "the outboxes are empty")
+        await self.until(lambda: not any(device.inbox for device in self.devices), "the links are empty")
         if last_sync:
             for device in self.devices:
                 device.replica.sync()
                 device.pump()
-        await self._until(lambda: all(device.replica.is_synced for device in self.devices), "everybody is synced")
+        await self.until(lambda: all(device.replica.is_synced for device in self.devices), "everybody is synced")
         for device in self.devices:
             for (talk_id,) in self.database.rows("SELECT talk_id FROM talk ORDER BY talk_id"):
                 if device.replica.conversation(talk_id) is not None:
@@ -461,7 +501,7 @@ class World:
             for room in ("message", "talk", "group", "contact")
         )
 
-    async def _until(self, condition: Callable[[], bool], what: str) -> None:
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
         for _ in range(1200):
             if condition():
                 return
@@ -658,7 +698,7 @@ def scenario(
     async def work(world: World) -> None:
         await world.begin(image)
         await world.all_online()
-        await world._until(lambda: all(device.replica.is_synced for device in world.devices), "everybody is synced")
+        await world.until(lambda: all(device.replica.is_synced for device in world.devices), "everybody is synced")
         await body(world)
         await world.quiesce()
         world.check()
