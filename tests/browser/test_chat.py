@@ -285,6 +285,31 @@ async def test_a_request_can_be_declined(arrive: Arrive) -> None:
     await expect(bob.tab("Contacts").locator(".badge")).to_be_hidden()
 
 
+async def test_two_tabs_of_one_user_agree_and_the_second_keeps_what_the_first_leaves(arrive: Arrive) -> None:
+    alice, bob = await arrive("Alice"), await arrive("Bob")
+    await alice.befriend(bob)
+    tab = await alice.context.new_page()
+    await tab.goto(alice.origin)
+    second = Person(alice.name, alice.origin, alice.context, tab, mobile=alice.mobile)
+    await second.log_in()
+    await second.connected()
+    await expect(second.entry("Bob").locator(".badge")).to_have_text("1")
+    await alice.open_chat("Bob")  # read in one tab is read in the other
+    await expect(second.entry("Bob").locator(".badge")).to_have_count(0)
+    await alice.say("From the first")
+    await second.open_chat("Bob")
+    await expect(second.texts).to_have_text([GREETING, "From the first"])
+    await second.say("From the second")
+    await expect(alice.texts).to_have_text([GREETING, "From the first", "From the second"])
+
+    await alice.page.close()
+    await second.say("Alone now")
+    await expect(second.bubble("Alone now")).to_have_attribute("data-state", "sent")
+    await second.page.route("**/config.json", lambda route: route.abort())
+    await second.page.reload()
+    await expect(second.texts).to_have_text([GREETING, "From the first", "From the second", "Alone now"])
+
+
 async def test_a_login_belongs_to_its_tab(arrive: Arrive) -> None:
     alice = await arrive("Alice")
     other = await alice.context.new_page()

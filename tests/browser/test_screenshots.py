@@ -1,5 +1,6 @@
 """Pictures of the page as people see it, at a desk's and at a phone's width: `pytest tests/browser/test_screenshots.py
---basetemp=DIR` leaves them in DIR. What the test itself holds: nothing sticks out sideways, and no script complains."""
+--basetemp=DIR` leaves them in DIR. What the test itself holds: nothing sticks out sideways, every control has a name,
+and no script complains."""
 
 from __future__ import annotations
 
@@ -23,6 +24,12 @@ async def shoot(person: Person, directory: Path, name: str) -> None:
     assert path.read_bytes().startswith(PNG)
     width = await person.page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert width <= 0, f"{name}: {width} px stick out"
+    nameless = await person.page.evaluate(
+        """() => [...document.querySelectorAll("button, a, input, textarea, dialog")]
+            .filter((node) => !(node.textContent.trim() || node.ariaLabel || node.labels?.length || node.title))
+            .map((node) => node.outerHTML)"""
+    )
+    assert nameless == [], f"{name}: a screen reader has no name for these"
 
 
 async def test_pictures_of_the_page(arrive: Arrive, tmp_path: Path) -> None:
