@@ -16,6 +16,7 @@ from xinyu.gateway import decoding
 
 CODEC_LEGACY: Final = 0
 CODEC_JSON: Final = 1
+CODEC_PROTOBUF: Final = 2
 
 EMPTY_OBJECT: Final = msgspec.Raw(b"{}")
 MAX_ACKID_CHARACTERS: Final = 128

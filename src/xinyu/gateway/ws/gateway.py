@@ -49,14 +49,14 @@ from xinyu.base.errors import (
     XinYuError,
 )
 from xinyu.base.token import AccessToken, AccessTokens
-from xinyu.base.trace import incoming_trace_id, trace_id
+from xinyu.base.trace import incoming_trace_id, new_trace_id, trace_id
 from xinyu.gateway.credentials import Tickets
 from xinyu.gateway.decoding import decode, invalid
 from xinyu.gateway.origins import AllowedOrigins
 from xinyu.gateway.rate_limit import RateLimit
 from xinyu.gateway.ws import envelope as envelopes
 from xinyu.gateway.ws import upgrade as upgrades
-from xinyu.gateway.ws.envelope import CODEC_JSON, CODEC_LEGACY, Envelope
+from xinyu.gateway.ws.envelope import CODEC_JSON, CODEC_LEGACY, CODEC_PROTOBUF, Envelope
 from xinyu.gateway.ws.event import ClientEvent, EventCall
 from xinyu.gateway.ws.upgrade import Upgrade
 from xinyu.wire.v1 import gateway_pb2, options_pb2, presence_pb2
@@ -382,7 +382,7 @@ class WebSocketGateway:
         self, id: int, user_id: int, codec: int, handler: _Handler, payload: Any, request: Envelope
     ) -> None:
         engine = self.engine
-        trace_id.set(incoming_trace_id("", request.trace_id))
+        trace_id.set(incoming_trace_id("", request.trace_id) if request.trace_id else new_trace_id())
         try:
             result = await handler.event.handler(EventCall(user_id, codec), payload)
             if request.ackid and codec != CODEC_LEGACY:
@@ -419,7 +419,9 @@ class WebSocketGateway:
         """Servicer of Gateway.Deliver: hands each push to the connections of its users, in order."""
         fan_out, encode = self.engine.fan_out_users, fast.encode_frame
         for delivery in request.deliveries:
-            frames: dict[int, fast.Frame] = {event.codec: encode(event.payload) for event in delivery.events}
+            frames: dict[int, fast.Frame] = {
+                event.codec: encode(event.payload, event.codec != CODEC_PROTOBUF) for event in delivery.events
+            }
             fan_out(delivery.user_ids, frames, ephemeral=delivery.ephemeral)
         return options_pb2.Empty()
 
