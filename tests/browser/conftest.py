@@ -27,6 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker("browser")
             item.add_marker("e2e")
+            item.add_marker(pytest.mark.timeout(400))  # several browsers and a server on a busy machine
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

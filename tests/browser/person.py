@@ -170,6 +170,31 @@ class Person:
         await self.bubble(text).get_by_role("button", name="Message actions").click()
         await self.page.get_by_role("menuitem", name=action).click()
 
+    # ---------------------------------------------------------------- what passes
+
+    async def watch(self, selector: str) -> None:
+        """Notes every text that these elements show from now on, however short."""
+        await self.page.evaluate(
+            """(selector) => {
+                window.seen = new Set();
+                const note = () => {
+                    for (const node of document.querySelectorAll(selector)) window.seen.add(node.textContent);
+                };
+                const everything = { subtree: true, childList: true, characterData: true };
+                new MutationObserver(note).observe(document.body, everything);
+            }""",
+            selector,
+        )
+
+    async def has_seen(self, *texts: str) -> None:
+        seen: list[str] = []
+        for _ in range(300):
+            seen = await self.page.evaluate("() => [...window.seen]")
+            if set(texts) <= set(seen):
+                return
+            await self.page.wait_for_timeout(100)
+        raise AssertionError(f"{texts} were not shown, but {seen}")
+
     # ---------------------------------------------------------------- beside the page
 
     async def api(self, path: str, body: dict[str, Any]) -> Any:
