@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from xinyu.base.clock import Clock, SystemClock
 from xinyu.base.config import MessageSettings
+from xinyu.base.errors import XinYuError
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Outbox
 from xinyu.delivery.routes import MemoryRoutes
@@ -316,10 +317,52 @@ class Rooms:
         page: dict[str, Any] = json.loads(answer.answer)
         return page
 
+    async def recall(self, user_id: int, mode: int, to_from_id: int, msg_id: str) -> None:
+        await self.messages.revoke(
+            message_pb2.RevokeRequest(user_id=user_id, target=target(mode, to_from_id), msg_id=msg_id)
+        )
+
+    async def hide(self, user_id: int, mode: int, to_from_id: int, *msg_ids: str) -> None:
+        await self.messages.hide(
+            message_pb2.HideRequest(user_id=user_id, target=target(mode, to_from_id), msg_ids=msg_ids)
+        )
+
+    async def clear(
+        self, user_id: int, mode: int, to_from_id: int, sequence: int | None = None
+    ) -> message_pb2.OwnChange:
+        return await self.messages.clear_records(
+            message_pb2.ClearRecordsRequest(
+                user_id=user_id,
+                target=target(mode, to_from_id),
+                sequence=sequence or 0,
+                has_sequence=sequence is not None,
+            )
+        )
+
+    async def read(self, user_id: int, talk_id: int, sequence: int | None = None) -> message_pb2.OwnChange:
+        return await self.messages.read(
+            message_pb2.ReadRequest(
+                user_id=user_id, talk_id=talk_id, sequence=sequence or 0, has_sequence=sequence is not None
+            )
+        )
+
     async def list(self, user_id: int, codec: int = 0) -> list[dict[str, Any]]:
         response = await self.talks.list_sessions(talk_pb2.ListSessionsRequest(user_id=user_id, codec=codec))  # type: ignore[arg-type]
         items: list[dict[str, Any]] = json.loads(response.items)
         return items
+
+
+def target(mode: int, to_from_id: int) -> message_pb2.TalkTarget:
+    return message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id)
+
+
+async def refused(call: Awaitable[Any]) -> str:
+    """The reason that `call` was refused for; "" when it was not."""
+    try:
+        await call
+    except XinYuError as refusal:
+        return refusal.reason
+    return ""
 
 
 async def open_database(path: Path) -> SqliteDatabase:

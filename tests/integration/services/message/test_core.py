@@ -4,38 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import pytest
 from sqlalchemy import Connection, text
 
-from tests.integration.services.rooms import GATEWAY, Rooms, open_database
-from xinyu.base.errors import XinYuError
+from tests.integration.services.rooms import GATEWAY, Rooms, open_database, refused, target
 from xinyu.wire.v1 import message_pb2
-
-
-@pytest.fixture
-async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
-    database = await open_database(tmp_path / "xinyu.db")
-    rooms = Rooms(database)
-    rooms.neighbours.users = {1: "Ann", 2: "Bob", 3: "Cid", 4: "Dan"}
-    rooms.neighbours.groups = {7: "Team"}
-    await rooms.start()
-    yield rooms
-    await rooms.stop()
-    await database.close()
-
-
-def target(mode: int, to_from_id: int) -> message_pb2.TalkTarget:
-    return message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id)
-
-
-async def refused(call: Any) -> str:
-    with pytest.raises(XinYuError) as caught:
-        await call
-    return caught.value.reason
 
 
 async def test_messages_get_numbers_without_holes_and_are_listed(rooms: Rooms) -> None:
@@ -117,9 +91,12 @@ async def test_recall_keeps_the_number_and_empties_the_record(rooms: Rooms) -> N
     await rooms.routes.connect(2, GATEWAY, 1)
     record = await rooms.send(1, 1, 2, "oops")
     request = message_pb2.RevokeRequest(user_id=1, target=target(1, 2), msg_id=record["msg_id"])
-    assert await refused(
-        rooms.messages.revoke(message_pb2.RevokeRequest(user_id=2, target=target(1, 1), msg_id=record["msg_id"]))
-    ) == "forbidden"
+    assert (
+        await refused(
+            rooms.messages.revoke(message_pb2.RevokeRequest(user_id=2, target=target(1, 1), msg_id=record["msg_id"]))
+        )
+        == "forbidden"
+    )
     await rooms.messages.revoke(request)
     await rooms.messages.revoke(request)  # a repeat changes nothing
     (kept,) = await rooms.records(2, 1, 1)
@@ -152,13 +129,9 @@ async def test_reading_moves_forward_only_and_tells_ones_own_devices(rooms: Room
     await rooms.routes.connect(2, GATEWAY, 1)
     for n in range(5):
         await rooms.send(1, 1, 2, str(n))
-    read = await rooms.messages.read(
-        message_pb2.ReadRequest(user_id=2, talk_id=talk_id, sequence=3, has_sequence=True)
-    )
+    read = await rooms.messages.read(message_pb2.ReadRequest(user_id=2, talk_id=talk_id, sequence=3, has_sequence=True))
     assert (read.read_sequence, read.own) == (3, 1)
-    back = await rooms.messages.read(
-        message_pb2.ReadRequest(user_id=2, talk_id=talk_id, sequence=1, has_sequence=True)
-    )
+    back = await rooms.messages.read(message_pb2.ReadRequest(user_id=2, talk_id=talk_id, sequence=1, has_sequence=True))
     assert (back.read_sequence, back.own) == (3, 1)
     assert (await rooms.list(2))[0]["unread_num"] == 2
     past = await rooms.messages.read(
@@ -250,9 +223,10 @@ async def test_session_list_hides_and_comes_back_with_a_message(rooms: Rooms) ->
     assert json.loads(view.session)["name"] == "Ann"
     assert [s["to_from_id"] for s in await rooms.list(3)] == [1]
     assert [s["to_from_id"] for s in await rooms.list(1)] == [2]  # nothing to see of a stranger who opened a chat
-    assert await refused(
-        rooms.talks.create_session(talk_pb2.CreateSessionRequest(user_id=3, target=target(2, 7)))
-    ) == "unknown_group"
+    assert (
+        await refused(rooms.talks.create_session(talk_pb2.CreateSessionRequest(user_id=3, target=target(2, 7))))
+        == "unknown_group"
+    )
 
 
 async def test_what_a_dead_process_left_is_handed_on_by_the_next(tmp_path: Path) -> None:
