@@ -193,6 +193,8 @@ class Client:
         """
         if not self.api.token:
             raise NotLoggedIn("log in or register first")
+        if self._stop_error is not None:  # a new login after the old one was refused
+            await self.stop()
         if self._connection is None:
             if self._ws_url is None:
                 self._ws_url = (await self.api.server_config()).websocket_url

@@ -308,6 +308,19 @@ async def test_a_refused_login_ends_start_and_everything_that_waits() -> None:
             await client.send_text(1, PEER, "y")
 
 
+async def test_a_new_login_starts_again_and_sends_what_waited(oracle: OracleGateway) -> None:
+    async with ScriptedGateway(oracle.script, refusals=[401]) as gateway, make_client(gateway) as client:
+        waiting = asyncio.ensure_future(client.send_text(1, PEER, "kept"))
+        with pytest.raises(ApiError):
+            await within(client.start())
+        with pytest.raises(ApiError):
+            await waiting
+        client.api.token = "a new one"
+        await within(client.start())
+        await until(client, lambda: not client.unsent)
+        assert oracle.order == ["kept"]
+
+
 async def test_start_says_when_it_takes_too_long() -> None:
     async def mute(peer: Peer) -> None:
         await peer.wait_closed()
