@@ -154,6 +154,23 @@ def test_users_survive_a_clean_stop(tmp_path: Path) -> None:
         assert post(again, "user/detail", {}, token)["nickname"] == "user 1"
 
 
+def test_tokens_and_queries_are_not_logged(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "data", arguments=["--log-level", "debug"]) as server:
+        token = register(server, 1)
+        post(server, "user/detail?token=query-token", {}, f"Bearer {token}")
+        for query in (f"token={token}", "token=garbage-token", "ticket=garbage-ticket"):
+            with socket.create_connection(("127.0.0.1", server.websocket_port), 5) as raw:
+                raw.sendall(
+                    f"GET /wss/default.io?{query} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+                    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+                )
+                assert raw.recv(12) in (b"HTTP/1.1 101", b"HTTP/1.1 401")
+        assert server.stop() == 0
+        for secret in (token, "query-token", "garbage-token", "garbage-ticket", "correct horse"):
+            assert secret not in server.log
+
+
 def test_secrets_are_for_the_owner_alone(server: ServerProcess) -> None:
     for name in ("token-secret", "password-key.pem", "lock"):
         assert (server.data_directory / name).stat().st_mode & 0o077 == 0

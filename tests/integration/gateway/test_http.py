@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.gateway.small_rooms import HttpDoor, World, http_door
 from xinyu.gateway.http import gateway as gateway_module
+from xinyu.gateway.http import head_deadline
 
 ORIGIN = "http://localhost:5173"
 FOREIGN = "https://elsewhere.example"
@@ -454,6 +455,18 @@ async def test_a_websocket_upgrade_here_ends_the_connection(door: HttpDoor) -> N
         door.port, b"GET /nope HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nrest"
     )
     assert answer.startswith(b"HTTP/1.1 404 ")
+
+
+async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head_deadline, "MAX_CONNECTIONS", 2)
+    async with http_door(World()) as door:
+        kept = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert await exchange(door.port) == b""
+        for reader, writer in kept:
+            writer.write(b"POST /api/v1/test/raw HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+            assert b'{"raw":true}' in await reader.readuntil(b"}")
+            writer.close()
 
 
 # ---------------------------------------------------------------- stopping

@@ -73,7 +73,7 @@ async def refused(opening: connect, status: int, reason: str) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+        while not condition():
             await asyncio.sleep(0.005)
 
 
@@ -84,7 +84,7 @@ async def routed(door: WebSocketDoor, user_id: int) -> int:
 
 async def route_gone(door: WebSocketDoor, user_id: int) -> None:
     async with asyncio.timeout(10):
-        while await routed(door, user_id):  # noqa: ASYNC110 - the route table has no event for it
+        while await routed(door, user_id):
             await asyncio.sleep(0.005)
 
 
