@@ -16,7 +16,7 @@ from xinyu_services.message.model import MemberState
 Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_SAFE_INTEGER)]
 Sequence_ = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 Mode = Annotated[int, msgspec.Meta(ge=1, le=2)]
-MsgId = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+MsgId = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
 MAX_MSG_IDS = 200
 _STATES = {MemberState.IN: "in", MemberState.LEFT: "left", MemberState.REMOVED: "removed"}
@@ -29,8 +29,8 @@ class SendBody(msgspec.Struct):
     talk_mode: Mode
     to_from_id: Id
     body: msgspec.Raw
-    quote_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{0,64}$")] = ""
-    msg_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{0,64}$")] = ""
+    quote_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{0,64}\Z")] = ""
+    msg_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{0,64}\Z")] = ""
 
 
 class RecordsBody(msgspec.Struct):

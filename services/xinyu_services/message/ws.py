@@ -29,7 +29,7 @@ class KeyboardBody(msgspec.Struct):
 class SendEvent(SendBody, kw_only=True):
     """Over WebSocket the client makes the msg_id: a send must be safe to repeat."""
 
-    msg_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+    msg_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
 
 
 def events(messages: MessageStub, max_text_characters: int) -> list[ClientEvent]:
