@@ -110,6 +110,9 @@ class Device:
     def deliver(self, frame: bytes) -> None:
         """The gateway writes a frame to this device's socket."""
         faults, random, loop = self.world.link_faults, self.world.random, asyncio.get_running_loop()
+        payload = json.loads(frame)["payload"]
+        for record in [payload["body"]] if "body" in payload else payload.get("records", ()):
+            self.world.check_window(self, record["talk_id"], read(Record, record))
         if random.random() < faults.lose:
             self.world.note(f"{self} loses {frame[:90].decode()}")
             if random.random() < 0.3:  # the gateway knows that it dropped something

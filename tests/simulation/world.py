@@ -146,12 +146,12 @@ class World:
             self.heads[talk_id] = (sequence, change)
 
     def check_window(self, device: Device, talk_id: int, record: Record) -> None:
-        """Nobody is shown a text that was written while he was out."""
+        """Nobody is sent, or shown, a text that was written while he was out."""
         windows = self.windows.get((talk_id, device.user_id), {})
         if not record.recalled and not any(
             joined <= record.sequence and (left is None or record.sequence <= left) for joined, left in windows.items()
         ):
-            raise Failure(f"leak: {device} is shown {record.sequence} of talk {talk_id}, windows {windows}")
+            raise Failure(f"leak: {device} gets {record.sequence} of talk {talk_id}, windows {windows}")
 
     def check_cursors(self, device: Device) -> None:
         """No cursor passes a number that is not committed."""
