@@ -58,6 +58,9 @@ async def _serve(settings: Config, stop: asyncio.Event) -> None:
         # What lives from now on lives as long as the process: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        # A message in flight is some hundred objects that the next moment frees by itself. With the default of 700 the
+        # collector would look at them again and again, and find nothing.
+        gc.set_threshold(50_000, 20, 50)
         typer.echo(f"XinYu {xinyu.__version__}")
         typer.echo(f"  page and API  {server.http_url}/")
         typer.echo(f"  WebSocket     {server.websocket_url}")

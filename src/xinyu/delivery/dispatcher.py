@@ -45,7 +45,7 @@ COMMAND_FIRST_PAUSE_S: Final = 0.05
 COMMAND_LONGEST_PAUSE_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Push:
     """What some users are to hear. `encode(codec)` gives the envelope in a codec (0 legacy, 1 xinyu.v1.json); it is
     called once a codec, and only for those in `codecs` (bit mask of 1 << codec): the other dialects are not told."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -22,6 +22,8 @@ from xinyu.wire.v1.method import Method
 
 log = structlog.get_logger(__name__)
 
+TICK_S: Final = 0.02
+
 Handler = Callable[[Any, Context], Awaitable[Any]]
 
 
@@ -31,6 +33,7 @@ class InProcessNetwork:
     def __init__(self, *, serialise: bool = False, max_in_flight: int = 20_000) -> None:
         self._handlers: dict[tuple[str, int], Handler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._deadlines = _Deadlines()
         self._serialise = serialise
         self._max_in_flight = max_in_flight
 
@@ -62,14 +65,14 @@ class InProcessNetwork:
         deadline_s = loop.time() + (method.timeout_s if timeout_s is None else timeout_s)
         context = Context(deadline_s, trace_id.get() or new_trace_id(), caller)
         answer: asyncio.Future[Any] = loop.create_future()
-        timer = loop.call_at(deadline_s, _expire, answer)
+        waiting = self._deadlines.add(loop, deadline_s, answer)
         task = loop.create_task(self._run(handler, method, request, context, answer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
             return await answer
         finally:
-            timer.cancel()
+            waiting.discard(answer)
 
     async def _run(
         self, handler: Handler, method: Method, request: Any, context: Context, answer: asyncio.Future[Any]
@@ -106,6 +109,39 @@ class InProcessNetwork:
             await asyncio.gather(*pending, return_exceptions=True)
 
 
+class _Deadlines:
+    """Deadlines of many calls at the cost of a set's add and discard each: they are kept by ticks of `TICK_S`, and one
+    timer looks at those that are due while there are any. A call hears of its deadline up to two ticks late."""
+
+    def __init__(self) -> None:
+        self._ticks: dict[int, set[asyncio.Future[Any]]] = {}
+        self._is_ticking = False
+
+    def add(
+        self, loop: asyncio.AbstractEventLoop, at_s: float, answer: asyncio.Future[Any]
+    ) -> set[asyncio.Future[Any]]:
+        """The set that holds `answer` now: whoever is answered in time takes it out."""
+        tick = int(at_s / TICK_S) + 1
+        waiting = self._ticks.get(tick)
+        if waiting is None:
+            waiting = self._ticks[tick] = set()
+            if not self._is_ticking:
+                self._is_ticking = True
+                loop.call_later(TICK_S, self._tick, loop)
+        waiting.add(answer)
+        return waiting
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        now_s = loop.time()
+        for tick in [tick for tick, waiting in self._ticks.items() if not waiting or tick * TICK_S <= now_s]:
+            for answer in self._ticks.pop(tick):
+                _fail(answer, XinYuError(DEADLINE))
+        if self._ticks:
+            loop.call_later(TICK_S, self._tick, loop)
+        else:
+            self._is_ticking = False
+
+
 class InProcessChannel:
     """`xinyu.wire.v1.method.Channel` over an InProcessNetwork."""
 
@@ -119,10 +155,6 @@ class InProcessChannel:
     async def call(self, method: Method, request: Any, *, timeout_s: float | None = None, key: str = "") -> Any:
         # One process has one instance of each service: the key has nothing to choose.
         return await self._network.call(self._instance, self._caller, method, request, timeout_s)
-
-
-def _expire(answer: asyncio.Future[Any]) -> None:
-    _fail(answer, XinYuError(DEADLINE))
 
 
 def _fail(answer: asyncio.Future[Any], error: XinYuError) -> None:

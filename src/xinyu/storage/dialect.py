@@ -5,9 +5,12 @@ A literal % is always a parameter, so that the same text serves `?` and `%s`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+
+# Texts that are remembered: the hot statements in all their sizes (a batch has up to 200 rows).
+MAX_KNOWN_TEXTS: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,16 @@ class Dialect:
         """`?,?,?` for an IN list or a row of values."""
         return ",".join([self.placeholder] * count)
 
+    @lru_cache(MAX_KNOWN_TEXTS)  # noqa: B019
     def rows(self, columns: int, count: int) -> str:
         """`(?,?),(?,?)`: `count` rows of `columns` values, for one INSERT. A blank leads (aiomysql's executemany)."""
         row = f"({self.marks(columns)})"
         return " " + ",".join([row] * count)
 
-    def upsert(self, table: str, columns: Sequence[str], key: Sequence[str], update: Sequence[str], count: int) -> str:
+    @lru_cache(MAX_KNOWN_TEXTS)  # noqa: B019 - there are two dialects, and they live as long as the process
+    def upsert(
+        self, table: str, columns: tuple[str, ...], key: tuple[str, ...], update: tuple[str, ...], count: int
+    ) -> str:
         """INSERT of `count` rows that overwrites `update` where `key` is there already. Every NOT NULL column without
         a default must be among `columns`: both engines check them even for rows that exist."""
         head = f"INSERT INTO {table} ({','.join(columns)}) VALUES{self.rows(len(columns), count)}"
@@ -40,7 +47,8 @@ class Dialect:
             return f"{head} ON CONFLICT ({','.join(key)}) DO UPDATE SET {assignments}"
         return f"{head} ON DUPLICATE KEY UPDATE " + ",".join(f"{c}=VALUES({c})" for c in update)
 
-    def among(self, table: str, columns: Sequence[str], count: int) -> tuple[str, str]:
+    @lru_cache(MAX_KNOWN_TEXTS)  # noqa: B019
+    def among(self, table: str, columns: tuple[str, ...], count: int) -> tuple[str, str]:
         """(FROM, WHERE) that find the rows of `table` (aliased by its last word) with one of `count` tuples of
         `columns`, by the index that these lead. SQLite scans the whole table for `(a, b) IN (VALUES ...)`; joined in
         this order it searches. The tuples are the statement's only parameters."""
