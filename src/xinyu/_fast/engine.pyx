@@ -1990,11 +1990,11 @@ cdef class Engine:
         cdef list frames = []
         cdef int64_t left_ms = 0
         if c == self.current:
-            waiting = self.cursor[:<Py_ssize_t>self.cursor_end - <Py_ssize_t>self.cursor]
+            waiting = _bytes(self.cursor, self.cursor_end - self.cursor)
         elif c.input != NULL:
-            waiting = c.input[c.input_offset:c.input_length]
+            waiting = _bytes(c.input + c.input_offset, c.input_length - c.input_offset)
         if p.stage == WS_HEADER:
-            waiting = p.header[:p.header_length] + waiting
+            waiting = _bytes(p.header, p.header_length) + waiting
         if c.phase_due:
             left_ms = (<int64_t>c.phase_due - self.tick) * self.tick_ms
             if left_ms < 1:
@@ -2004,22 +2004,22 @@ cdef class Engine:
                 offset = node.offset if k == 0 else 0
                 begun = offset != 0
                 frames.append(_STATE_FRAME.pack(node.buffer.length - offset, begun))
-                frames.append(node.buffer.data[offset:node.buffer.length])
+                frames.append(_bytes(node.buffer.data + offset, node.buffer.length - offset))
             node = node.next
         parts.append(_STATE_HEAD.pack(
             _STATE_MAGIC, STATE_FORMAT, STATE_HANDSHAKE if c.state == STATE_UNDECIDED else c.state, c.codec,
             c.flags & FLAGS_EXPORTED, c.close_code,
             c.user_id, c.session_id, c.expires_at_ms, left_ms,
-            p.stage, p.first, p.message_opcode, p.mask[:4], p.left, p.fragments,
+            p.stage, p.first, p.message_opcode, _bytes(p.mask, 4), p.left, p.fragments,
             c.talk_count, p.length, p.control_length, len(waiting), len(frames) // 2,
         ))
         while m != NULL:
             parts.append(m.talk_id.to_bytes(8, "little"))
             m = m.next
         if p.length:
-            parts.append(p.message[:p.length])
+            parts.append(_bytes(p.message, p.length))
         if p.control_length:
-            parts.append(p.control[:p.control_length])
+            parts.append(_bytes(p.control, p.control_length))
         parts.append(waiting)
         parts.extend(frames)
         raw = b"".join(parts)
@@ -2180,6 +2180,7 @@ cdef class Engine:
             c.phase_due = self._in_ticks(<uint32_t>(left_ms // self.tick_ms) + 1)
         self._rearm(c)
         self._queue_work(c)
+        self._watch_connection(c)  # not for input before what waits has been parsed
         return 0
 
     def stats(self):
@@ -2230,6 +2231,10 @@ cdef class Engine:
             "live_nodes": live_nodes,
             "live_frames": live_frames,
         }
+
+
+cdef bytes _bytes(const uint8_t *data, size_t n):
+    return PyBytes_FromStringAndSize(<const char *>data, <Py_ssize_t>n)
 
 
 cdef str _latin1(span s):

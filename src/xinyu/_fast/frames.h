@@ -225,7 +225,7 @@ static inline int ws_keep(ws_parser *p, const uint8_t *data, size_t n) {
         while (capacity < needed)
             capacity *= 2;
         if ((p->first & WS_FIN) && capacity > announced) /* no more than the last frame will fill */
-            capacity = announced;
+            capacity = announced > needed ? announced : needed;
         uint8_t *grown = realloc(p->message, capacity);
         if (grown == NULL)
             return 0;
