@@ -37,6 +37,15 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
+def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """The command line in this process, for what never gets as far as a server: exit code, output, errors."""
+    with pytest.raises(SystemExit) as ended:
+        app(arguments, prog_name="xinyu")
+    captured = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, captured.out, captured.err
+
+
 def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
@@ -197,20 +206,14 @@ def test_a_data_directory_that_cannot_be_one(tmp_path: Path) -> None:
         assert_one_line(run("serve", "--data-directory", path, "--http-port", "0", "--ws-port", "0"), path, "cannot")
 
 
-def test_a_data_directory_in_use(server: ServerProcess) -> None:
+def test_a_data_directory_in_use(server: ServerProcess, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--data-directory", str(server.data_directory)]
-    for command in (["serve", "--http-port", "0", "--ws-port", "0"], ["migrate", "apply"], ["migrate", "new-epoch"]):
-        assert_one_line(run(*command, *options), str(server.data_directory), "in use by another process")
+    in_use = f"xinyu: the data directory {server.data_directory} is in use by another process\n"
+    done = run("serve", "--http-port", "0", "--ws-port", "0", *options)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", in_use)
+    for name in ("apply", "new-epoch"):
+        assert command(capsys, "migrate", name, *options) == (1, "", in_use)
     register(server, 1)
-
-
-def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """The command line in this process, for what never gets as far as a server: exit code, output, errors."""
-    with pytest.raises(SystemExit) as ended:
-        app(arguments, prog_name="xinyu")
-    captured = capsys.readouterr()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, captured.out, captured.err
 
 
 @pytest.mark.parametrize(
@@ -284,14 +287,16 @@ def test_a_database_that_is_none(tmp_path: Path, serve_options: list[str]) -> No
     assert_one_line(run(*serve_options), "database")
 
 
-def test_a_schema_that_is_newer(tmp_path: Path, serve_options: list[str]) -> None:
+def test_a_schema_that_is_newer(tmp_path: Path, serve_options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--data-directory", str(tmp_path / "data")]
-    assert run("migrate", "apply", *options).returncode == 0
+    assert command(capsys, "migrate", "apply", *options)[0] == 0
     with sqlite3.connect(tmp_path / "data" / "xinyu.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
     assert_one_line(run(*serve_options), "9999", "does not know")
-    assert_one_line(run("migrate", "status", *options), "9999", "does not know")
+    code, _, err = command(capsys, "migrate", "status", *options)
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "does not know" in err
 
 
 def test_a_key_that_is_none(tmp_path: Path, serve_options: list[str]) -> None:
@@ -315,21 +320,21 @@ def test_the_template_tells_why_a_server_failed(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- migrate, keys, config
 
 
-def test_migrate(tmp_path: Path) -> None:
+def test_migrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--data-directory", str(tmp_path / "data")]
-    assert "pending 0001" in run("migrate", "status", *options).stdout
-    assert "applied 0001" in run("migrate", "apply", *options).stdout
-    assert run("migrate", "apply", *options).stdout == "nothing to apply\n"
-    status = run("migrate", "status", *options)
-    assert "pending" not in status.stdout
-    assert run("migrate", "plan", *options).stdout == status.stdout
+    assert "pending 0001" in command(capsys, "migrate", "status", *options)[1]
+    assert "applied 0001" in command(capsys, "migrate", "apply", *options)[1]
+    assert command(capsys, "migrate", "apply", *options) == (0, "nothing to apply\n", "")
+    status = command(capsys, "migrate", "status", *options)
+    assert "pending" not in status[1]
+    assert command(capsys, "migrate", "plan", *options) == status
 
 
-def test_new_epoch_makes_every_device_start_anew(tmp_path: Path) -> None:
+def test_new_epoch_makes_every_device_start_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--data-directory", str(tmp_path / "data")]
     with ServerProcess(tmp_path / "data") as server:
         register(server, 1)
-    first, second = (run("migrate", "new-epoch", *options).stdout.split() for _ in range(2))
+    first, second = (command(capsys, "migrate", "new-epoch", *options)[1].split() for _ in range(2))
     assert first[0] == second[0] == "epoch"
     assert first[1] != second[1]
     with ServerProcess(tmp_path / "data") as server:
@@ -341,15 +346,18 @@ def test_new_epoch_makes_every_device_start_anew(tmp_path: Path) -> None:
         assert post(server, "user/detail", {}, token)["id"] > 10**9
 
 
-def test_the_public_key(tmp_path: Path) -> None:
+def test_the_public_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--data-directory", str(tmp_path / "data")]
-    first = run("keys", "public", *options)
-    assert first.stdout.startswith("-----BEGIN PUBLIC KEY-----\n")
-    assert "PRIVATE" not in first.stdout
+    code, first, _ = command(capsys, "keys", "public", *options)
+    assert code == 0
+    assert first.startswith("-----BEGIN PUBLIC KEY-----\n")
+    assert "PRIVATE" not in first
     with ServerProcess(tmp_path / "data"):
-        assert run("keys", "public", *options).stdout == first.stdout
+        assert command(capsys, "keys", "public", *options)[1] == first
     (tmp_path / "file").write_text("")
-    assert_one_line(run("keys", "public", "--data-directory", str(tmp_path / "file" / "x")), "cannot be used")
+    code, _, err = command(capsys, "keys", "public", "--data-directory", str(tmp_path / "file" / "x"))
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "cannot be used" in err
 
 
 def test_config_show(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
