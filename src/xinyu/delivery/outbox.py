@@ -24,11 +24,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+import structlog
 from sqlalchemy import Connection
 
 from xinyu.base.clock import Clock
 from xinyu.storage.database import cursor
 from xinyu.storage.dialect import Dialect
+
+log = structlog.get_logger(__name__)
 
 # Done rows that one transaction deletes; the rest waits for the next.
 DELETE_LIMIT: Final = 500
@@ -173,7 +176,13 @@ class Outbox:
 
 
 def _decode(rows: Iterable[Any]) -> list[tuple[int, tuple[Event, ...]]]:
-    return [
-        (int(row_id), tuple(Event(kind, tuple(values)) for kind, *values in msgspec.json.decode(events)))
-        for row_id, events in rows
-    ]
+    """Rows as events. One that cannot be read stays in the table, and in nobody's way."""
+    decoded = []
+    for row_id, events in rows:
+        try:
+            decoded.append(
+                (int(row_id), tuple(Event(kind, tuple(values)) for kind, *values in msgspec.json.decode(events)))
+            )
+        except (msgspec.MsgspecError, TypeError, ValueError):
+            log.error("outbox_row_unreadable", row_id=row_id)
+    return decoded
