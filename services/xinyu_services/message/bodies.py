@@ -58,7 +58,7 @@ def parse_body(type_name: str, body: msgspec.Raw, max_text_characters: int) -> t
             return MsgType.LOCATION, _location(msgspec.json.decode(body, type=LocationBody))
     except msgspec.ValidationError as error:
         raise XinYuError(INVALID, f"body: {error}") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise XinYuError(INVALID, "body is not valid JSON.") from None
     raise XinYuError(INVALID, "Messages of this type cannot be sent here.")
 

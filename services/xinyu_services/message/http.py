@@ -9,6 +9,7 @@ import msgspec
 from xinyu.base.ids import MAX_SAFE_INTEGER
 from xinyu.gateway.http.route import HttpCall, Route
 from xinyu.wire.v1 import message_pb2 as wire
+from xinyu.wire.v1 import options_pb2
 from xinyu.wire.v1.message_rpc import MessageStub
 from xinyu_services.message.bodies import parse_body
 from xinyu_services.message.model import MemberState
@@ -177,7 +178,8 @@ def routes(messages: MessageStub, max_text_characters: int) -> list[Route]:
         stored: nothing changes (contract: http-api, "Sending and reading")."""
 
     async def range_(call: HttpCall, body: RangeBody) -> dict[str, Any]:
-        return await calls.range(call.user_id, call.codec, body)
+        # One of ours, not of the reference's: texts as typed, whatever the header says (contract: http-api).
+        return await calls.range(call.user_id, options_pb2.CODEC_V1_JSON, body)
 
     async def members(call: HttpCall, body: MembersBody) -> dict[str, Any]:
         return await calls.members(call.user_id, body)

@@ -1,0 +1,141 @@
+"""Group commit: what fails in a batch, and how often it is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from tests.integration.services.rooms import Rooms, open_database, refused
+from xinyu.base.errors import XinYuError
+from xinyu.storage.database import Duplicate, Retry, Unavailable
+from xinyu_services.message import lane as module
+from xinyu_services.message.lane import Send
+from xinyu_services.message.model import TalkKey, request_hash
+from xinyu_services.message.store import MessageStore
+
+
+@pytest.fixture
+async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
+    database = await open_database(tmp_path / "x.db")
+    rooms = Rooms(database)
+    rooms.neighbours.users = {1: "Ann", 2: "Bob"}
+    await rooms.start()
+    await rooms.befriend(1, 2)
+    yield rooms
+    await rooms.stop()
+    await database.close()
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *errors: Exception | None, poison: str = "") -> list[int]:
+    """Inserts fail with `errors`, one after another (None = not), and always with Duplicate when `poison` is among
+    the messages. Answers the list that the sizes of the batches tried go into."""
+    insert, left, sizes = MessageStore.insert_messages, list(errors), list[int]()
+
+    def fails(self: MessageStore, connection: Connection, messages: Any) -> None:
+        sizes.append(len(messages))
+        error = left.pop(0) if left else None
+        if error is not None:
+            raise error
+        if poison and any(poison in m.body for m, _ in messages):
+            raise Duplicate(poison)
+        insert(self, connection, messages)
+
+    monkeypatch.setattr(MessageStore, "insert_messages", fails)
+    return sizes
+
+
+async def send_all(rooms: Rooms, *texts: str) -> list[Any]:
+    answers = await asyncio.gather(*(rooms.send(1, 1, 2, text) for text in texts), return_exceptions=True)
+    return [a.reason if isinstance(a, XinYuError) else a["sequence"] for a in answers]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("error", [Retry("deadlock"), Duplicate("a race")])
+async def test_a_deadlock_or_a_lost_race_makes_the_batch_run_again(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    sizes = failing(monkeypatch, error)
+    assert await send_all(rooms, "a", "b", "c") == [1, 2, 3]
+    assert sizes == [3, 3]
+
+
+async def test_then_one_by_one_so_that_only_the_culprit_fails(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = failing(monkeypatch, poison="poison")
+    assert await send_all(rooms, "a", "poison", "c") == [1, "unavailable", 2]
+    assert sizes == [3, 3, 1, 1, 1, 1]
+    assert [r["sequence"] for r in await rooms.records(2, 1, 1)] == [2, 1]
+
+
+async def test_a_database_that_is_away_fails_all_and_the_next_batch_goes_on(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, Unavailable("disk full"))
+    assert await send_all(rooms, "a", "b") == ["unavailable", "unavailable"]
+    assert await send_all(rooms, "a", "b") == [1, 2]
+
+
+async def test_a_mistake_of_ours_is_internal_and_ends_no_lane(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, ZeroDivisionError())
+    assert await send_all(rooms, "a") == ["internal"]
+    assert await send_all(rooms, "b") == [1]
+
+
+def request(deadline_s: float, text: str = "x") -> Send:
+    body = f'{{"content":"{text}"}}'
+    return Send(
+        TalkKey(1, 1, 2), 1, text, 1, body, "", request_hash(1, body.encode(), ""), deadline_s,
+        asyncio.get_running_loop().create_future(),
+    )  # fmt: skip
+
+
+async def test_what_waited_too_long_is_not_stored(rooms: Rooms) -> None:
+    (lane,) = rooms.service._lanes
+    late, fine = request(0.0, "late"), request(float("inf"), "fine")
+    lane.submit(late)
+    lane.submit(fine)
+    await fine.answer
+    assert await refused(late.answer) == "deadline"
+    assert [r["msg_id"] for r in await rooms.records(2, 1, 1)] == ["fine"]
+
+
+async def test_what_nobody_waits_for_any_more_is_not_stored(rooms: Rooms) -> None:
+    (lane,) = rooms.service._lanes
+    gone, fine = request(float("inf"), "gone"), request(float("inf"), "fine")
+    lane.submit(gone)
+    lane.submit(fine)
+    gone.answer.cancel()
+    await fine.answer
+    assert [r["msg_id"] for r in await rooms.records(2, 1, 1)] == ["fine"]
+
+
+async def test_a_waiter_that_goes_during_the_commit_harms_nobody(rooms: Rooms) -> None:
+    call = asyncio.ensure_future(rooms.send(1, 1, 2, "stored all the same", msg_id="m1"))
+    for _ in range(4):
+        await asyncio.sleep(0)
+    call.cancel()
+    assert (await rooms.send(1, 1, 2, "next"))["sequence"] in (1, 2)
+    again = await rooms.send(1, 1, 2, "stored all the same", msg_id="m1")
+    assert len(await rooms.records(2, 1, 1)) == 2
+    assert again["msg_id"] == "m1"
+
+
+async def test_the_queue_is_bounded(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 3)
+    (lane,) = rooms.service._lanes
+    requests = [request(float("inf"), str(n)) for n in range(4)]
+    for one in requests[:3]:
+        lane.submit(one)
+    with pytest.raises(XinYuError) as caught:
+        lane.submit(requests[3])
+    assert caught.value.reason == "overloaded"
+    await asyncio.gather(*(one.answer for one in requests[:3]))
+
+
+async def test_a_batch_takes_two_hundred_at_most(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = failing(monkeypatch)
+    await send_all(rooms, *(str(n) for n in range(450)))
+    assert sum(sizes) == 450 and max(sizes) == 200
