@@ -14,6 +14,8 @@ from tests.simulation.device import Device
 from tests.simulation.process import Process
 from tests.simulation.world import OWNER, World, scenario
 from xinyu.client.replica import Replica
+from xinyu.wire.v1 import message_pb2
+from xinyu_services.message.model import MemberState, Role
 
 
 def devices(world: World, user_id: int) -> list[Device]:
@@ -168,6 +170,27 @@ def test_removed_and_added_again_while_connected() -> None:
         await world.settle()
         assert device.texts(world.group_talk)[-1] == "in again"
         assert "while out" not in device.texts(world.group_talk)
+
+    scenario(work)
+
+
+def test_late_repeat_of_a_removal_after_an_addition() -> None:
+    """Commands between rooms carry a revision: one that is not higher changes nothing."""
+
+    async def work(world: World) -> None:
+        device, sender = devices(world, 3)[0], devices(world, 1)[0]
+        assert await world.group_change("remove", 3)
+        [(revision,)] = world.database.rows(
+            "SELECT revision FROM group_member WHERE group_id = ? AND user_id = 3", world.group_id
+        )
+        assert await world.group_change("invite", 3)
+        [process] = world.processes
+        late = message_pb2.ChangeRosterRequest(group_id=world.group_id)
+        late.entries.add(user_id=3, state=MemberState.REMOVED, role=Role.MEMBER, revision=revision)
+        await process.call(process.messages.change_roster, late)
+        await world.say(sender, "he is in")
+        await world.settle()
+        assert device.texts(world.group_talk)[-1] == "he is in"
 
     scenario(work)
 

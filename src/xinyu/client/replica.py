@@ -12,6 +12,7 @@ each room with rows of its own (conversation list, contacts, user). Then:
 
 - A push applies only at cursor + 1, and only if it speaks of no message number above the device's `sequence`; one
   about this user's own membership never applies, since his window may have moved. One at or below the cursor is old.
+  A push of a talk that has no session row yet does not apply either: a talk is first learned of as a whole.
 - What does not apply starts a sync and waits in a buffer. What arrives during a sync waits for its end. What has
   waited for a whole sync and still does not fit is not for this device, and is dropped. One sync at a time.
 - A sync names the cursors and gets what differs. Above the answer's `base` every number is a record or a void; between
@@ -488,6 +489,8 @@ class Replica:
     def _apply(self, push: Push) -> Applied:
         if isinstance(push, RowChanged):
             return self._apply_row(push)
+        if push.talk_id not in self._talk_rows:
+            return "gap"  # held from here on, it would be named without zeros, and its profile never be answered
         talk = self._talks.get(push.talk_id)
         fresh = talk is None
         if talk is None:

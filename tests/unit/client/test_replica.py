@@ -471,6 +471,25 @@ def test_a_talk_made_known_by_a_row_is_synced(server: OracleServer, device: Devi
     assert device.replica.unread(9) == 1
 
 
+def test_a_message_that_comes_before_the_row_of_its_talk_waits(server: OracleServer, device: Device) -> None:
+    """Else the talk would be named with a cursor, and its profile, answered to zeros only, would never come."""
+    server.make_talk(9, [ME, PEER], talk_mode=1)
+    server.send(9, PEER)
+    row, message = pushes(server)
+    device.push(*message)
+    assert device.replica.records(9) == []
+    device.replica.disconnected()  # before that sync has answered
+    device.connect()
+    request = device.replica.take_sync()
+    assert request is not None
+    device.push(*row)
+    device.replica.apply_sync(request, server.sync(ME, request))
+    device.settle()
+    view = device.replica.conversation(9)
+    assert view is not None
+    assert (view.name, view.unread) == ("group", 1)
+
+
 def test_a_deleted_row_forgets_the_talk(server: OracleServer, device: Device) -> None:
     server.delete_talk_row(ME, 7)
     device.push(*pushes(server)[0])
