@@ -6,6 +6,7 @@ It speaks REST with aiohttp and events with websockets, and keeps what it hears 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Callable
 from types import TracebackType
@@ -47,7 +48,9 @@ class Rest:
     ) -> None:
         await self._session.close()
 
-    async def send(self, method: str, path: str, body: bytes | None = None, headers: Json | None = None) -> Answer:
+    async def send(
+        self, method: str, path: str, body: bytes | io.BytesIO | None = None, headers: Json | None = None
+    ) -> Answer:
         """Anything to anywhere; the answer must be JSON, as all of them must."""
         sent = {**self._headers, **(headers or {})}
         if self.token:
@@ -116,7 +119,8 @@ class Events:
         message = {"event": event, **({} if payload is None else {"payload": payload}), **beside}
         await self.socket.send(json.dumps(message))
 
-    async def _receive(self) -> None:
+    async def receive(self) -> None:
+        """Hears one more event. Raises ConnectionClosed."""
         text = await self.socket.recv()
         assert isinstance(text, str), "events are text frames"
         message = json.loads(text)
@@ -135,7 +139,7 @@ class Events:
                         if message["event"] == event and fits(message["payload"]):
                             self.heard.remove(message)
                             return message
-                    await self._receive()
+                    await self.receive()
         except TimeoutError:
             raise AssertionError(f"no {event} came; heard: {self.heard}") from None
 
@@ -149,7 +153,7 @@ class Events:
                         if message.get("ackid") == ackid:
                             self.heard.remove(message)
                             return message
-                    await self._receive()
+                    await self.receive()
         except TimeoutError:
             raise AssertionError(f"no answer to {event}; heard: {self.heard}") from None
 

@@ -106,7 +106,8 @@ def routes(talks: TalkStub, messages: MessageStub) -> list[Route]:
         )
 
     async def sync_route(call: HttpCall, body: SyncBody) -> msgspec.Raw:
-        return await sync(talks, call.user_id, call.codec, body)
+        # One of ours, not of the reference's: texts as typed, whatever the header says (contract: http-api).
+        return await sync(talks, call.user_id, options_pb2.CODEC_V1_JSON, body)
 
     return [
         Route("talk/session-list", Nothing, session_list),
