@@ -179,3 +179,41 @@ async def test_typing_reaches_the_peer_about_once_a_second(tmp_path: Path) -> No
     assert len(await told(0)) == 2
     await rooms.stop()
     await database.close()
+
+
+async def test_a_message_committed_before_a_join_and_told_after_it_stays_unseen(tmp_path: Path) -> None:
+    database = await open_database(tmp_path / "xinyu.db")
+    rooms = Rooms(database)
+    await rooms.take_over()
+    rooms.talk_dispatcher.start()
+    for user_id in (1, 3):
+        await rooms.routes.connect(user_id, GATEWAY, 1)
+    entries = [message_pb2.RosterEntry(user_id=1, state=1, role=1, revision=1)]
+    await rooms.messages.change_roster(message_pb2.ChangeRosterRequest(group_id=7, entries=entries))
+    await rooms.send(1, 2, 7, "before")
+    entries = [message_pb2.RosterEntry(user_id=3, state=1, role=3, revision=1)]
+    await rooms.messages.change_roster(message_pb2.ChangeRosterRequest(group_id=7, entries=entries))
+    await rooms.send(1, 2, 7, "after")
+    rooms.message_dispatcher.start()  # only now is anything told
+    await rooms.settle()
+    assert [p["sequence"] for p in rooms.gateway.of(1, 1, "im.message")] == [1, 2]
+    assert [p["sequence"] for p in rooms.gateway.of(3, 1, "im.message")] == [2]
+    await rooms.stop()
+    await database.close()
+
+
+async def test_a_change_is_told_as_its_number_alone_to_who_may_not_see_the_message(rooms: Rooms) -> None:
+    talk_id = await group_of_three(rooms)
+    record = await rooms.send(1, 2, 7, "before Dan")
+    await rooms.roster(7, [(4, 1, 3, 1)])
+    for user_id in (2, 4):
+        await rooms.routes.connect(user_id, GATEWAY, 1)
+    await rooms.settle()
+    rooms.gateway.delivered.clear()
+    await rooms.recall(1, 2, 7, record["msg_id"])
+    await rooms.settle()
+    (told,) = rooms.gateway.of(2, 1, "talk.changed")
+    assert [r["sequence"] for r in told["records"]] == [1]
+    assert rooms.gateway.of(4, 1, "talk.changed") == [
+        {"talk_id": talk_id, "change": told["change"], "records": [], "voids": []}
+    ]
