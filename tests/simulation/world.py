@@ -612,6 +612,7 @@ class World:
             states = {1: "in", 2: "left", 3: "removed"}
             same(f"talk {talk_id} own membership", (view.member.state, view.member.role), (states[state], role))
         if state == IN:
+            same(f"talk {talk_id} name", view.name, "group" if view.talk_mode == GROUP else f"user {view.to_from_id}")
             roster = [(m.user_id, m.role) for m in device.replica.roster(talk_id).members]
             same(
                 f"talk {talk_id} roster",
