@@ -226,6 +226,8 @@ export class Replica {
     const cursor = { "im.message": "sequence", "talk.changed": "change", "talk.own": "own" }[event];
     if (!cursor || !Number.isInteger(payload?.talk_id) || !Number.isInteger(payload[cursor])) return OLD;
     if (event === "im.message" && payload.body?.sequence !== payload.sequence) return OLD;
+    // Held before its row is known, a talk would be named without zeros, and its profile would never be answered.
+    if (!this.rows.talk.has(payload.talk_id)) return GAP;
     const talk = this.talks.get(payload.talk_id) ?? newTalk(payload.talk_id);
     const number = payload[cursor];
     if (number <= talk[cursor]) return OLD;
