@@ -1100,6 +1100,10 @@ cdef class Engine:
             if c.input != NULL:
                 self._parse_head(c, 0)
         elif c.state == STATE_OPEN or c.state == STATE_CLOSING:
+            if c.flags & FLAG_LAGGING and c.out.head == NULL and c.state == STATE_OPEN:
+                self._tell_of_loss(c)  # adopted so
+            if c.state == STATE_DEAD:
+                return
             if c.input != NULL and self._may_parse(c):
                 self._parse(c, c.input + c.input_offset, c.input + c.input_length)
             else:
@@ -1257,6 +1261,14 @@ cdef class Engine:
             self._close_slow(c)
         return False
 
+    cdef void _tell_of_loss(self, connection *c) noexcept:
+        """The backlog of a marked connection is written: tell it that it missed something."""
+        c.flags &= <uint16_t>~FLAG_LAGGING
+        if self.sync_buffers[c.codec] != NULL:
+            self._send_buffer(c, self.sync_buffers[c.codec], KIND_MESSAGE)
+        else:  # it has changed its codec, or comes from an engine that had a frame for it
+            self._close_slow(c)
+
     cdef void _flush(self, connection *c) noexcept:
         """Write as much of the backlog as the socket takes."""
         cdef iovec vectors[FLUSH_VECTORS]
@@ -1297,8 +1309,7 @@ cdef class Engine:
             budget -= <size_t>n
         if c.out.head == NULL:
             if c.flags & FLAG_LAGGING and c.state == STATE_OPEN:
-                c.flags &= <uint16_t>~FLAG_LAGGING
-                self._send_buffer(c, self.sync_buffers[c.codec], KIND_MESSAGE)
+                self._tell_of_loss(c)
             elif c.state == STATE_LINGER:
                 self._end_writing(c)
         if c.state == STATE_DEAD:

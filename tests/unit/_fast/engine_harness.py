@@ -99,10 +99,14 @@ class Harness:
     def step(self, timeout_s: float = 0.0, client: Client | None = None) -> bool:
         """One turn of the loop, which also ends when something comes for the client; False: the engine was idle."""
         own = self.engine.fileno()
-        ready = select.select([own] if client is None else [own, client.socket], [], [], timeout_s)[0]
-        if own in ready:
+        poller = select.poll()
+        poller.register(own, select.POLLIN)
+        if client is not None and not client.ended:
+            poller.register(client.socket, select.POLLIN)
+        ready = own in dict(poller.poll(timeout_s * 1000))
+        if ready:
             self.engine.poll()
-        return own in ready
+        return ready
 
     def until(self, condition: Callable[[], Any], what: str = "", client: Client | None = None) -> Any:
         """Let the engine work until the condition holds; its value."""

@@ -181,7 +181,9 @@ def test_a_partial_write_of_an_own_message_goes_on_where_it_stopped() -> None:
 
 
 def test_ephemeral_frames_are_dropped_first() -> None:
-    with Harness(auto={"codec": 1}, sync_required_frames=SYNC, ephemeral_backlog_bytes=20_000, backlog_bytes=60_000) as h:
+    with Harness(
+        auto={"codec": 1}, sync_required_frames=SYNC, ephemeral_backlog_bytes=20_000, backlog_bytes=60_000
+    ) as h:
         client = h.open(receive_buffer_bytes=4096)
         fill(h, client)
         assert h.engine.send(client.id, BLOCK, binary=True)
