@@ -66,17 +66,17 @@ class Harness:
         self.address = self.listener.getsockname()
         self.clients: list[Client] = []
 
-    def _on_upgrade(self, id: int, path: str, query: str, headers: dict[str, str], peer: str) -> None:  # noqa: A002
+    def _on_upgrade(self, id: int, path: str, query: str, headers: dict[str, str], peer: str) -> None:
         self.upgrades.append((id, path, query, headers, peer))
         if self.auto is not None:
             assert self.engine.accept(id, **self.auto)
 
-    def _on_message(self, id: int, data: str | bytes, is_text: bool) -> None:  # noqa: A002
+    def _on_message(self, id: int, data: str | bytes, is_text: bool) -> None:
         assert isinstance(data, str) == is_text
         self.messages.append((id, data))
         self.react(id, data)
 
-    def _on_close(self, id: int, user_id: int, session_id: int, code: int, clean: bool) -> None:  # noqa: A002
+    def _on_close(self, id: int, user_id: int, session_id: int, code: int, clean: bool) -> None:
         self.closes.append((id, user_id, session_id, code, clean))
         self.on_close(id)
 
@@ -137,7 +137,7 @@ class Harness:
             woken += self.step(left)
         return woken
 
-    # -- clients -----------------------------------------------------------------------------------------------------------
+    # -- clients ------------------------------------------------------------------------------------------------------
 
     def connect(self, **options: Any) -> Client:
         """A TCP connection that has sent nothing."""

@@ -21,7 +21,7 @@ from xinyu._fast.frames import build_frame
 LONG = ("Grüße 漢字 🙂 " * 9).encode()
 CONVERSATION = b"".join(
     [
-        build_frame(1, "first".encode(), mask=MASK),
+        build_frame(1, b"first", mask=MASK),
         build_frame(1, LONG[:10], fin=False, mask=MASK),
         build_frame(9, b"are you there", mask=b"\xff\x00\xaa\x55"),
         build_frame(0, LONG[10:11], fin=False, mask=b"abcd"),

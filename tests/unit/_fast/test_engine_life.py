@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import resource
 import socket
@@ -160,7 +161,7 @@ def test_idle_connections_are_no_python_objects() -> None:
             grow(200)
         gc.collect()
         counts.append((len(gc.get_objects()), sys.getallocatedblocks(), len(sockets)))
-        for before, after in zip(counts, counts[1:], strict=False):
+        for before, after in itertools.pairwise(counts):
             # Our own list of client sockets: one object of some blocks each. Nothing comes on top of it.
             assert after[0] - before[0] <= 1.5 * (after[2] - before[2])
             assert after[1] - before[1] <= 4 * (after[2] - before[2])

@@ -77,7 +77,8 @@ def parsed(head: bytes) -> Any:
 
 
 pieces = st.sampled_from(
-    [b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b",", b"#", b"?", b"\x00", b"\x7f", b"\xff", b"GET", b"POST", b"HTTP/1.0",
+    [b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b",", b"#", b"?", b"\x00", b"\x7f", b"\xff", b"GET", b"POST",
+     b"HTTP/1.0",
      b"Host: a", b"Transfer-Encoding: chunked", b"Content-Length: 5", b"Content-Length: 0", b"Upgrade: h2c",
      b"Sec-WebSocket-Version: 8", b"http://h", b"A: b\r\n"]
 )  # fmt: skip
@@ -187,7 +188,7 @@ def test_what_the_gateway_is_asked() -> None:
         (id_, path, query, headers, peer) = h.upgrades[0]
         assert (path, query) == ("/wss/default.io", "token=a%20b&platform=web")
         assert headers == {"authorization": "Bearer x", "sec-websocket-protocol": "a, b"}
-        assert peer == "127.0.0.1:{}".format(client.socket.getsockname()[1])
+        assert peer == f"127.0.0.1:{client.socket.getsockname()[1]}"
         assert h.engine.accept(id_, "b", headers=[("X-Trace-Id", "t1")])
         head = client.read_head()
         assert "sec-websocket-protocol: b\r\n" in head.lower()

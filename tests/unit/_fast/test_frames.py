@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ closes = st.builds(lambda payload, key: oracle.build(8, payload[:125], key=key),
 def fragmented(payload: bytes, cuts: list[int], opcode: int, key: bytes) -> bytes:
     """One message in pieces, with a ping between."""
     places = [0, *sorted(cut % (len(payload) + 1) for cut in cuts), len(payload)]
-    pieces = [payload[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [payload[a:b] for a, b in itertools.pairwise(places)]
     parts = []
     for i, piece in enumerate(pieces):
         parts.append(oracle.build(opcode if i == 0 else 0, piece, fin=i == len(pieces) - 1, key=key))
