@@ -1,4 +1,4 @@
-"""The timer wheel beside a heap like that of asyncio's loop: 10,000 timers armed, cancelled, and turned as heartbeats."""
+"""The timer wheel beside a heap like that of asyncio's loop: 10,000 timers armed, cancelled, turned as heartbeats."""
 
 from __future__ import annotations
 
