@@ -63,14 +63,16 @@ class Directory:
             names |= self._keep(self._user_names, missing, answered, forgotten)
         return names
 
-    async def groups(self, group_ids: Iterable[int]) -> dict[int, Name]:
-        """A Name for every id asked for."""
+    async def groups(self, group_ids: Iterable[int], *, required: bool = False) -> dict[int, Name]:
+        """A Name for every id asked for. `required`: as above, of the group room."""
         names, missing = self._held(self._group_names, group_ids)
         if missing:
             forgotten = self._forgotten
             try:
                 page = await self._groups.load_names(group_pb2.LoadGroupNamesRequest(group_ids=missing))
             except XinYuError:
+                if required:
+                    raise
                 return names | dict.fromkeys(missing, NOBODY)
             answered = {n.group_id: Name(n.name, n.avatar, mute_all=n.mute_all, known=True) for n in page.names}
             names |= self._keep(self._group_names, missing, answered, forgotten)

@@ -129,7 +129,8 @@ class MessageEvents:
                 known.talks[e.values[0]].key.low
                 for e in events
                 if e.kind == "r" and e.values[3] and e.values[0] in known.talks
-            }
+            },
+            required=True,  # a profile is told once: without its name nothing is told, and devices ask
         )
         pushes: list[Push] = []
         for event in events:

@@ -230,11 +230,12 @@ class MessageRpc:
             request.record_limit,
         )
         answers = page.answers
-        peers = {a.talk.key.peer_of(request.user_id) for a in answers if a.talk.key.mode == TalkMode.SINGLE}
+        named = [a.talk.key for a in answers if a.with_profile]
+        # A profile is told once: better no answer, and to be asked again, than one without a name.
+        groups = await self._directory.groups({k.low for k in named if k.mode == TalkMode.GROUP}, required=True)
+        peers = {k.peer_of(request.user_id) for k in named if k.mode == TalkMode.SINGLE}
+        await self._directory.users(peers, required=True)
         names = await self._directory.users({m.sender_id for a in answers for m in a.records} | peers)
-        groups = await self._directory.groups(
-            {a.talk.key.low for a in answers if a.with_profile and a.talk.key.mode == TalkMode.GROUP}
-        )
         talks = []
         for answer in answers:
             profile = None

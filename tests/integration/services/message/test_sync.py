@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from tests.integration.services.rooms import GATEWAY, Rooms, refused, target
 from xinyu.storage import meta
 from xinyu.storage.dialect import SQLITE
-from xinyu.wire.v1 import message_pb2, talk_pb2
+from xinyu.wire.v1 import message_pb2, talk_pb2, user_rpc
 
 
 class Device:
@@ -407,3 +407,12 @@ async def test_a_new_profile_is_pushed_and_synced(rooms: Rooms) -> None:
     (changed,) = rooms.gateway.of(2, 1, "talk.changed")
     assert changed["profile"] == {"name": "Renamed", "avatar": "", "mute_all": True}
     assert (await device.talk())["profile"] == changed["profile"]
+
+
+async def test_a_profile_is_told_with_its_name_or_not_at_all(rooms: Rooms) -> None:
+    await rooms.befriend(1, 2)
+    handlers = dict(rooms.network._handlers)
+    rooms.network._handlers = {key: h for key, h in handlers.items() if key[1] != user_rpc.LOAD_NAMES.command}
+    assert await refused(rooms.sync(2)) == "unavailable"
+    rooms.network._handlers = handlers
+    assert (await Device(rooms, 2).talk())["profile"]["name"] == "Ann"
