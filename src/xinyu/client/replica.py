@@ -12,7 +12,7 @@ each room with rows of its own (conversation list, contacts, user). Then:
 
 - A push applies only at cursor + 1, and only if it speaks of no message number above the device's `sequence`; one
   about this user's own membership never applies, since his window may have moved. One at or below the cursor is old.
-  A push of a talk that has no session row yet does not apply either: a talk is first learned of as a whole.
+  Nor does one of a talk that no sync has answered yet: a talk is first learned of as a whole, its profile included.
 - What does not apply starts a sync and waits in a buffer. What arrives during a sync waits for its end. What has
   waited for a whole sync and still does not fit is not for this device, and is dropped. One sync at a time.
 - A sync names the cursors and gets what differs. Above the answer's `base` every number is a record or a void; between
@@ -489,21 +489,14 @@ class Replica:
     def _apply(self, push: Push) -> Applied:
         if isinstance(push, RowChanged):
             return self._apply_row(push)
-        if push.talk_id not in self._talk_rows:
-            return "gap"  # held from here on, it would be named without zeros, and its profile never be answered
         talk = self._talks.get(push.talk_id)
-        fresh = talk is None
         if talk is None:
-            talk = _Talk()
+            return "gap"  # held from here on, it would be named without zeros, and its profile never be answered
         if isinstance(push, ImMessage):
-            applied = self._apply_message(push, talk)
-        elif isinstance(push, TalkChanged):
-            applied = self._apply_change(push, talk)
-        else:
-            applied = self._apply_own(push, talk)
-        if applied == "ok" and fresh:
-            self._talks[push.talk_id] = talk
-        return applied
+            return self._apply_message(push, talk)
+        if isinstance(push, TalkChanged):
+            return self._apply_change(push, talk)
+        return self._apply_own(push, talk)
 
     def _apply_message(self, push: ImMessage, talk: _Talk) -> Applied:
         if push.sequence != talk.sequence + 1:
@@ -712,7 +705,7 @@ class Replica:
         if talk is None:
             if talk_id not in self._talk_rows:
                 raise UnknownTalk(f"this device holds no talk {talk_id}")
-            talk = self._talks[talk_id] = _Talk()
+            talk = _Talk()  # only a sync makes it held
         return talk
 
     def conversation_list(self) -> list[Conversation]:
