@@ -39,6 +39,7 @@ function newTalk(talkId) {
     profile: null,
     roster: null,
     roster_change: 0,
+    isTold: false, // a sync has answered it: cursors, window, profile
   };
 }
 
@@ -165,6 +166,7 @@ export class Replica {
     }
     this.raiseFrom(talk, part.from);
     talk.member = part.member ?? talk.member;
+    talk.isTold = true;
     if (part.profile) talk.profile = part.profile;
     if (part.peer_read_sequence !== undefined) talk.peer_read_sequence = part.peer_read_sequence;
     talk.sequence = part.last_sequence;
@@ -226,9 +228,9 @@ export class Replica {
     const cursor = { "im.message": "sequence", "talk.changed": "change", "talk.own": "own" }[event];
     if (!cursor || !Number.isInteger(payload?.talk_id) || !Number.isInteger(payload[cursor])) return OLD;
     if (event === "im.message" && payload.body?.sequence !== payload.sequence) return OLD;
-    // Held before its row is known, a talk would be named without zeros, and its profile would never be answered.
-    if (!this.rows.talk.has(payload.talk_id)) return GAP;
-    const talk = this.talks.get(payload.talk_id) ?? newTalk(payload.talk_id);
+    const talk = this.talks.get(payload.talk_id);
+    // Held before a sync has answered it, a talk would be named without zeros, and its profile would never be answered.
+    if (!talk?.isTold) return GAP;
     const number = payload[cursor];
     if (number <= talk[cursor]) return OLD;
     if (number > talk[cursor] + 1) return GAP;

@@ -152,6 +152,7 @@ class _Talk:
         "change",
         "from_sequence",
         "held",
+        "is_told",
         "member",
         "order",
         "own",
@@ -175,6 +176,7 @@ class _Talk:
         self.member: OwnMembership | None = None
         self.roster: dict[int, Member] | None = None
         self.roster_change = 0
+        self.is_told = False  # a sync has answered it: cursors, window, profile
 
     @property
     def unread(self) -> int:
@@ -241,6 +243,7 @@ class _StoredTalk(msgspec.Struct, array_like=True):
     member: OwnMembership | None
     roster: list[Member] | None
     roster_change: int
+    is_told: bool
 
 
 class _Stored(msgspec.Struct):
@@ -441,6 +444,7 @@ class Replica:
             self._notices.append(notices.ReadChanged(talk_id, talk.read_sequence, talk.unread))
         self._peer_read(talk_id, talk, answer.peer_read_sequence)
         talk.member = answer.member
+        talk.is_told = True
         if answer.profile is not None:
             talk.profile = answer.profile
         if looks != (talk.profile, talk.member):
@@ -490,7 +494,7 @@ class Replica:
         if isinstance(push, RowChanged):
             return self._apply_row(push)
         talk = self._talks.get(push.talk_id)
-        if talk is None:
+        if talk is None or not talk.is_told:
             return "gap"  # held from here on, it would be named without zeros, and its profile never be answered
         if isinstance(push, ImMessage):
             return self._apply_message(push, talk)
@@ -705,7 +709,7 @@ class Replica:
         if talk is None:
             if talk_id not in self._talk_rows:
                 raise UnknownTalk(f"this device holds no talk {talk_id}")
-            talk = _Talk()  # only a sync makes it held
+            talk = self._talks[talk_id] = _Talk()
         return talk
 
     def conversation_list(self) -> list[Conversation]:
@@ -815,6 +819,7 @@ class Replica:
                         member=talk.member,
                         roster=None if talk.roster is None else list(talk.roster.values()),
                         roster_change=talk.roster_change,
+                        is_told=talk.is_told,
                     )
                     for talk_id, talk in self._talks.items()
                 ],
@@ -847,7 +852,7 @@ class Replica:
             talk.order = sorted(talk.records)
             talk.profile, talk.member = kept.profile, kept.member
             talk.roster = None if kept.roster is None else {member.user_id: member for member in kept.roster}
-            talk.roster_change = kept.roster_change
+            talk.roster_change, talk.is_told = kept.roster_change, kept.is_told
         return replica
 
 
