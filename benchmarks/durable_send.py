@@ -60,6 +60,7 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class Report:
     loop_messages_per_s: float
+    loop_commit_p50_ms: float
     loop_batch: int
     rounds: int
     loads: list[Load]
@@ -205,6 +206,7 @@ def measure(rounds: int, seconds: float, server_cpu: int | None, client_cpu: int
         loop.close()
     return Report(
         loop_messages_per_s=statistics.median(loop_rates),
+        loop_commit_p50_ms=percentile_ms(loop.commits_s, 50),
         loop_batch=BATCH,
         rounds=rounds,
         loads=[
@@ -225,6 +227,7 @@ def measure(rounds: int, seconds: float, server_cpu: int | None, client_cpu: int
 
 def print_table(report: Report) -> None:
     print(f"bare sqlite3 loop, batches of {report.loop_batch}: {report.loop_messages_per_s:,.0f} messages/s")
+    print(f"half of its commits took less than {report.loop_commit_p50_ms:.1f} ms")
     print(f"median of {report.rounds} rounds       acknowledged, ms     at the recipient, ms")
     print("in flight  messages/s  of the loop    p50     p99        p50     p99")
     for load in report.loads:

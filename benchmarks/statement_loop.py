@@ -79,6 +79,7 @@ class StatementLoop:
         self._pairs = pairs
         self._sequence = [0] * (pairs + 1)
         self._batches = 0
+        self.commits_s: list[float] = []  # how long each COMMIT took: the disk's part
         self._texts = lane_statements()
         self._database = sqlite3.connect(path, isolation_level=None)
         for pragma in (
@@ -131,4 +132,6 @@ class StatementLoop:
         execute(save_cursors, cursor_rows)
         written = execute(outbox, ("loop", now_ms, OUTBOX_EVENTS)).lastrowid
         execute(done, (written - 1 if written else 0,))
+        began_s = time.perf_counter()
         execute("COMMIT")
+        self.commits_s.append(time.perf_counter() - began_s)
