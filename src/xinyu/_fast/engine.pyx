@@ -2001,7 +2001,7 @@ cdef class Engine:
         cdef list frames = []
         cdef int64_t left_ms = 0
         if c == self.current:
-            waiting = _bytes(self.cursor, self.cursor_end - self.cursor)
+            waiting = _bytes(self.cursor, <size_t>(<Py_ssize_t>self.cursor_end - <Py_ssize_t>self.cursor))
         elif c.input != NULL:
             waiting = _bytes(c.input + c.input_offset, c.input_length - c.input_offset)
         if p.stage == WS_HEADER:
