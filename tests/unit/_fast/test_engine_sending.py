@@ -258,9 +258,9 @@ def test_one_that_does_not_drain_in_time_is_closed() -> None:
 
 
 def test_a_slow_one_that_drains_stays() -> None:
-    with Harness(auto={"codec": 1}, sync_required_frames=SYNC, slow_consumer_s=0.3) as h:
+    with Harness(auto={"codec": 1}, sync_required_frames=SYNC, slow_consumer_s=1.0) as h:
         client = h.open(receive_buffer_bytes=4096)
-        for _ in range(3):
+        for _ in range(8):
             for _ in range(fill(h, client)):
                 client.read_frame()
             h.run_for(0.15)
@@ -354,7 +354,7 @@ def test_rounds_wait_for_those_who_are_behind_in_bounded_memory() -> None:
 
 
 def test_rounds_go_on_without_one_that_takes_nothing() -> None:
-    with Harness(auto={"codec": 1}, backlog_bytes=40_000, slow_consumer_s=0.2, close_s=0.1) as h:
+    with Harness(auto={"codec": 1}, backlog_bytes=40_000, slow_consumer_s=0.7, close_s=0.1) as h:
         stuck, fast = h.open(receive_buffer_bytes=4096), h.open()
         assert h.engine.broadcast_rounds(encode_frame(b"r" * 1000), 5_000)
         for _ in range(5_000):
@@ -387,7 +387,8 @@ def test_close_all_is_paced() -> None:
         started = time.monotonic()
         h.engine.close_all(1012, "restart", rate_per_s=100)
         h.run_for(0.05)
-        assert 15 <= h.engine.stats()["open"] < 30
+        begun = 30 - h.engine.stats()["open"]
+        assert 1 <= begun <= 100 * (time.monotonic() - started) + 4
         for client in clients:
             assert client.read_close() == (1012, "restart")
             client.frame(8, b"\x03\xf4")
