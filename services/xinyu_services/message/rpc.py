@@ -234,13 +234,13 @@ class MessageRpc:
         # A profile is told once: better no answer, and to be asked again, than one without a name.
         groups = await self._directory.groups({k.low for k in named if k.mode == TalkMode.GROUP}, required=True)
         peers = {k.peer_of(request.user_id) for k in named if k.mode == TalkMode.SINGLE}
-        await self._directory.users(peers, required=True)
-        names = await self._directory.users({m.sender_id for a in answers for m in a.records} | peers)
+        named_peers = await self._directory.users(peers, required=True)
+        names = await self._directory.users({m.sender_id for a in answers for m in a.records})
         talks = []
         for answer in answers:
             profile = None
             if answer.with_profile:
-                whose = groups if answer.talk.key.mode == TalkMode.GROUP else names
+                whose = groups if answer.talk.key.mode == TalkMode.GROUP else named_peers
                 profile = whose.get(answer.talk.key.peer_of(request.user_id), NOBODY)
             talks.append(self._view.talk_answer(answer, names, profile, request.codec))
         return wire.SyncTalksResponse(talks=talks, more=page.more, cut_at_talk_id=page.cut_at_talk_id)

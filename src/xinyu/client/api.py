@@ -228,10 +228,6 @@ class Api:
         body = {"talk_mode": talk_mode, "to_from_id": to_from_id, "msg_ids": msg_ids}
         await self.call("message/delete", body)
 
-    async def pin_talk(self, talk_mode: int, to_from_id: int, pinned: bool) -> None:
-        body = {"talk_mode": talk_mode, "to_from_id": to_from_id, "action": 1 if pinned else 2}
-        await self.call("talk/session-top", body)
-
     async def clear_records(self, talk_mode: int, to_from_id: int, sequence: int) -> None:
         body = {"talk_mode": talk_mode, "to_from_id": to_from_id, "sequence": sequence}
         await self.call("talk/session-clear-records", body)

@@ -433,10 +433,6 @@ class Client:
         talk = self._known(talk_id)
         await self.api.hide_talk(talk.talk_mode, talk.to_from_id, talk.last_sequence)
 
-    async def pin_talk(self, talk_id: int, pinned: bool = True) -> None:
-        talk = self._known(talk_id)
-        await self.api.pin_talk(talk.talk_mode, talk.to_from_id, pinned)
-
     async def create_group(self, name: str, user_ids: list[int]) -> int:
         """Returns the group id; the talk is (2, group id)."""
         return await self.api.create_group(name, user_ids)

@@ -205,8 +205,10 @@ class Dispatcher:
                     try:
                         pushes = await self._source.pushes([e for _, events in group for e in events], remade=remade)
                         await self._deliver(pushes)
-                    except Exception:
+                    except (DatabaseError, XinYuError) as error:
                         # A push is a hint: the devices see the hole. The next batch must not wait for this one.
+                        log.warning("push_failed", room=self.outbox.room, error=str(error))
+                    except Exception:
                         log.exception("push_failed", room=self.outbox.room)
                     for row_id, _ in group:
                         self._push_done(row_id)
