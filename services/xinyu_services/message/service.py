@@ -22,7 +22,6 @@ from xinyu.base.errors import (
     NOT_MEMBER,
     REVOKE_TOO_LATE,
     SELF,
-    UNAVAILABLE,
     UNKNOWN_GROUP,
     UNKNOWN_MESSAGE,
     UNKNOWN_TALK,
@@ -32,7 +31,8 @@ from xinyu.base.errors import (
 from xinyu.base.ids import new_msg_id
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Event
-from xinyu.storage.database import Database, DatabaseError, Duplicate, Retry
+from xinyu.storage.database import Database
+from xinyu.storage.transact import query, transact
 from xinyu_services.message.lane import Lane, Read, Send, Sent, append_message, message_event
 from xinyu_services.message.model import (
     RANGE_LIMIT,
@@ -54,7 +54,6 @@ from xinyu_services.message.store import MessageStore
 from xinyu_services.message.typing_limit import TypingLimit
 
 T = TypeVar("T")
-WRITE_ATTEMPTS: Final = 4
 MAX_HIDDEN_AT_ONCE: Final = 200
 
 
@@ -238,7 +237,7 @@ class MessageService:
     async def _key_of(self, talk_id: int) -> TalkKey:
         if len(self._lanes) == 1:
             return TalkKey(0, talk_id)  # one lane: any key leads to it
-        talks = await self._read(lambda connection: self._store.load_talks(connection, [talk_id]))
+        talks = await query(self._database, lambda connection: self._store.load_talks(connection, [talk_id]))
         if talk_id not in talks:
             raise XinYuError(UNKNOWN_TALK)
         return talks[talk_id].key
@@ -251,7 +250,7 @@ class MessageService:
         if mode == TalkMode.SINGLE and to_from_id == user_id:
             raise XinYuError(SELF)
         key = TalkKey.of(user_id, mode, to_from_id)
-        found = await self._read(lambda connection: self._find(connection, key, user_id))
+        found = await query(self._database, lambda connection: self._find(connection, key, user_id))
         if found is not None:
             return found
         if mode == TalkMode.GROUP:
@@ -411,7 +410,7 @@ class MessageService:
     async def _exists(self, key: TalkKey) -> bool:
         if key in self._known_talks:
             return True
-        return key in await self._read(lambda connection: self._store.find_talks(connection, [key]))
+        return key in await query(self._database, lambda connection: self._store.find_talks(connection, [key]))
 
     # ---------------------------------------------------------------- recall, hide, clear
 
@@ -515,28 +514,19 @@ class MessageService:
         wait_for_commands: bool = False,
     ) -> T:
         """Runs `work` in the talk's lane, tries again after a deadlock, hands its events on."""
-        for attempt in range(1, WRITE_ATTEMPTS + 1):
-            batch = self._dispatcher.outbox.open()
+        batch = self._dispatcher.outbox.open()
 
-            def transaction(connection: Connection, batch=batch) -> T:  # type: ignore[no-untyped-def]
-                events: list[Event] = []
-                result = work(connection, events)
-                batch.write(connection, events)
-                return result
-
-            try:
-                result = await self._database.write(transaction, lane=self._lanes.index(self._lane(key)))
-            except (Retry, Duplicate):
-                if attempt == WRITE_ATTEMPTS:
-                    raise XinYuError(UNAVAILABLE) from None
-                continue
-            except DatabaseError:
-                raise XinYuError(UNAVAILABLE) from None
-            told = self._dispatcher.committed(batch)
-            if wait_for_commands:
-                await told
+        def transaction(connection: Connection) -> T:
+            events: list[Event] = []
+            result = work(connection, events)
+            batch.write(connection, events)
             return result
-        raise AssertionError("unreachable")
+
+        result = await transact(self._database, transaction, lane=self._lanes.index(self._lane(key)))
+        told = self._dispatcher.committed(batch)
+        if wait_for_commands:
+            await told
+        return result
 
     # ---------------------------------------------------------------- pages
 
@@ -560,7 +550,7 @@ class MessageService:
                 connection, talk.talk_id, user_id, member.visible_from(talk), high, limit, msg_type
             )
 
-        return await self._read(work)
+        return await query(self._database, work)
 
     async def load_range(
         self, user_id: int, talk_id: int, lowest: int, highest: int
@@ -581,7 +571,7 @@ class MessageService:
             held = {m.sequence for m in records}
             return talk, member, records, [n for n in range(lowest, last + 1) if n not in held]
 
-        return await self._read(work)
+        return await query(self._database, work)
 
     async def load_members(self, user_id: int, talk_id: int, since_change: int) -> tuple[Talk, list[Member]]:
         """The roster, or what changed in it; for members only."""
@@ -592,7 +582,7 @@ class MessageService:
                 raise XinYuError(NOT_MEMBER)
             return talk, self._store.load_roster(connection, talk_id, since_change)
 
-        return await self._read(work)
+        return await query(self._database, work)
 
     def _by_id(self, connection: Connection, talk_id: int, user_id: int) -> tuple[Talk, Member]:
         talk = self._store.load_talks(connection, [talk_id]).get(talk_id)
@@ -611,7 +601,7 @@ class MessageService:
             ids = [*talk_ids, *(self._store.find_talks(connection, keys).values() if keys else ())]
             return self.heads(connection, user_id, ids)
 
-        return await self._read(work)
+        return await query(self._database, work)
 
     def heads(self, connection: Connection, user_id: int, talk_ids: Sequence[int]) -> list[Head]:
         """The same inside a transaction: three statements, and one more for talks whose last message he may not see."""
@@ -676,7 +666,7 @@ class MessageService:
             cut_at = unanswered.talk.talk_id if unanswered is not None and not unanswered.cursor.named else 0
             return SyncPage(answers, more=unanswered is not None, cut_at_talk_id=cut_at)
 
-        return await self._read(work)
+        return await query(self._database, work)
 
     def _below(self, connection: Connection, user_id: int, answers: Sequence[TalkAnswer]) -> dict[int, list[int]]:
         """What changed or was hidden, since the device's cursors, of what it holds: talk_id -> sequences, ascending.
@@ -731,12 +721,6 @@ class MessageService:
                 a.member.state == MemberState.IN and max(a.talk.profile_change, a.member.change) > cursor.change
             )
 
-    async def _read(self, work: Callable[[Connection], T]) -> T:
-        try:
-            return await self._database.read(work)
-        except DatabaseError:
-            raise XinYuError(UNAVAILABLE) from None
-
     # ---------------------------------------------------------------- typing
 
     async def typing_talk(self, user_id: int, mode: int, to_from_id: int) -> int:
@@ -745,7 +729,7 @@ class MessageService:
         if mode != TalkMode.SINGLE or to_from_id == user_id or not self._typing_limit.allows(user_id, to_from_id):
             return 0
         key = TalkKey.of(user_id, mode, to_from_id)
-        found = await self._read(lambda connection: self._find(connection, key, user_id))
+        found = await query(self._database, lambda connection: self._find(connection, key, user_id))
         if found is None or found[1] is None or found[1].state != MemberState.IN:
             return 0
         if found[1].may_send == MaySend.BLOCKED or (

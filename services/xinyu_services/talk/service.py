@@ -12,11 +12,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from xinyu.base.clock import Clock
-from xinyu.base.errors import INVALID, NOT_MEMBER, UNAVAILABLE, XinYuError
+from xinyu.base.errors import INVALID, NOT_MEMBER, XinYuError
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Event
-from xinyu.storage.database import Database, DatabaseError, Duplicate, Retry
-from xinyu.storage.transact import transact
+from xinyu.storage.database import Database
+from xinyu.storage.transact import query, transact
 from xinyu_services.directory import Directory
 from xinyu_services.talk.model import (
     PAGE_RECORDS,
@@ -37,7 +37,6 @@ from xinyu_services.talk.store import TalkStore
 from xinyu_services.talk.view import TalkView
 
 T = TypeVar("T")
-WRITE_ATTEMPTS: Final = 4
 PURGE_LIMIT: Final = 500
 ROOMS: Final = ("talk", "contact", "user")
 MEMBER_IN: Final = 1
@@ -88,7 +87,7 @@ class TalkService:
 
     async def list_sessions(self, user_id: int, codec: int) -> list[dict[str, Any]]:
         """Sessions that the list shows, pinned first, then newest."""
-        sessions = await self._read(lambda connection: self._store.load_alive(connection, user_id))
+        sessions = await query(self._database, lambda connection: self._store.load_alive(connection, user_id))
         heads = await self._messages.heads(user_id, [s.talk_id for s in sessions], codec) if sessions else {}
         listed = [s for s in sessions if s.talk_id in heads and s.is_listed(heads[s.talk_id].last_sequence)]
         shown = await self._shown(user_id, listed, heads)
@@ -153,7 +152,9 @@ class TalkService:
         head = await self._messages.head(user_id, mode, to_from_id, codec)
         if head is None:
             raise XinYuError(NOT_MEMBER)
-        row = await self._read(lambda connection: self._store.load_session(connection, user_id, head.talk_id))
+        row = await query(
+            self._database, lambda connection: self._store.load_session(connection, user_id, head.talk_id)
+        )
         if row is None:
             row = _new_session(user_id, head.talk_id, mode, to_from_id, 0, SHOWN_AT_ONCE, self._clock.now_ms())
         shown = await self._shown(user_id, [row], {head.talk_id: head}, ask_online=True)
@@ -232,7 +233,7 @@ class TalkService:
         asked = {room: versions.get(room, 0) for room in ROOMS}
         contact, user = await self._other_rows(user_id, asked, codec)
         # The talk rows are read last: a row that they know of is then never newer than what the message room answers.
-        current, version, rows = await self._read(
+        current, version, rows = await query(self._database,
             lambda connection: self._talk_rows(connection, user_id, asked["talk"])
         )
         floors = {"talk": version.floor, "contact": contact.floor, "user": user.floor}
@@ -240,7 +241,9 @@ class TalkService:
         if reset:
             asked, talks = dict.fromkeys(ROOMS, 0), ()
             contact, user = await self._other_rows(user_id, asked, codec)
-            current, version, rows = await self._read(lambda connection: self._talk_rows(connection, user_id, 0))
+            current, version, rows = await query(
+                self._database, lambda connection: self._talk_rows(connection, user_id, 0)
+            )
         more = contact.more or user.more
         answered = {
             "talk": version.version,
@@ -291,37 +294,22 @@ class TalkService:
         return self._epoch(connection), current, rows
 
     async def epoch(self) -> str:
-        return await self._read(self._epoch)
+        return await query(self._database, self._epoch)
 
     # ---------------------------------------------------------------- transactions
 
-    async def _read(self, work: Callable[[Connection], T]) -> T:
-        try:
-            return await self._database.read(work)
-        except DatabaseError:
-            raise XinYuError(UNAVAILABLE) from None
-
     async def _write(self, work: Callable[[Connection, list[Event]], T]) -> T:
-        for attempt in range(1, WRITE_ATTEMPTS + 1):
-            batch = self._dispatcher.outbox.open()
+        batch = self._dispatcher.outbox.open()
 
-            def transaction(connection: Connection, batch=batch) -> T:  # type: ignore[no-untyped-def]
-                events: list[Event] = []
-                result = work(connection, events)
-                batch.write(connection, events)
-                return result
-
-            try:
-                result = await self._database.write(transaction)
-            except (Retry, Duplicate):
-                if attempt == WRITE_ATTEMPTS:
-                    raise XinYuError(UNAVAILABLE) from None
-                continue
-            except DatabaseError:
-                raise XinYuError(UNAVAILABLE) from None
-            self._dispatcher.committed(batch)
+        def transaction(connection: Connection) -> T:
+            events: list[Event] = []
+            result = work(connection, events)
+            batch.write(connection, events)
             return result
-        raise AssertionError("unreachable")
+
+        result = await transact(self._database, transaction)
+        self._dispatcher.committed(batch)
+        return result
 
 
 def _new_session(

@@ -12,12 +12,12 @@ T = TypeVar("T")
 ATTEMPTS: Final = 3
 
 
-async def transact(database: Database, work: Work[T]) -> T:
+async def transact(database: Database, work: Work[T], *, lane: int = 0) -> T:
     """Runs `work` by `write`, up to three times. Duplicate counts as a lost race: work that looks before it inserts
     finds, the next time, what the other one wrote. Raises OVERLOADED or UNAVAILABLE."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return await database.write(work)
+            return await database.write(work, lane=lane)
         except Unavailable as error:
             raise XinYuError(UNAVAILABLE) from error
         except Retry as error:
