@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Arrive
 from tests.browser.person import PHONE, Person
@@ -74,9 +75,21 @@ async def test_a_reload_shows_the_chat_before_there_is_a_connection(arrive: Arri
     await alice.open_chat("Bob")
     await alice.say("Kept here")
     await expect(alice.bubble("Kept here")).to_have_attribute("data-state", "sent")
-    await alice.page.route("**/config.json", lambda route: route.abort())
+    failures = 0
+
+    async def refuse(route: Route) -> None:
+        nonlocal failures
+        failures += 1
+        await route.abort()
+
+    # The longest pause of each try: after the fourth the page waits for 8 s, so that the button makes the connection
+    # and not the page's own next try.
+    await alice.page.add_init_script("Math.random = () => 0.999")
+    await alice.page.route("**/config.json", refuse)
     await alice.page.reload()
     await expect(alice.texts).to_have_text([GREETING, "Kept here"])
+    while failures < 4:
+        await asyncio.sleep(0.05)
     await expect(alice.connection).to_have_attribute("data-state", "waiting")
     await alice.page.unroute("**/config.json")
     await alice.page.get_by_role("button", name="Try now").click()
