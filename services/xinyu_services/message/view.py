@@ -25,7 +25,6 @@ from xinyu_services.message.model import (
     StoredMessage,
     Talk,
     TalkKey,
-    TalkMode,
     compact_json,
     void_ranges,
 )
@@ -274,7 +273,3 @@ def _escaped_extra(msg_type: int, extra: str) -> str:
                 member["nickname"] = escape_html(member["nickname"])
         return compact_json(shown)
     return extra
-
-
-def is_group(key: TalkKey) -> bool:
-    return key.mode == TalkMode.GROUP
