@@ -196,16 +196,23 @@ class World:
         response = await process.call(
             process.messages.send,
             message_pb2.SendRequest(
-                user_id=user_id,
-                target=message_pb2.TalkTarget(talk_mode=send.talk_mode, to_from_id=send.to_from_id),
-                msg_type=1,
-                body=json.dumps(send.body).encode(),
-                msg_id=send.msg_id,
-                quote_id=send.quote_id,
-                codec=options_pb2.CODEC_V1_JSON,
+                messages=[
+                    message_pb2.NewMessage(
+                        user_id=user_id,
+                        target=message_pb2.TalkTarget(talk_mode=send.talk_mode, to_from_id=send.to_from_id),
+                        msg_type=1,
+                        body=json.dumps(send.body).encode(),
+                        msg_id=send.msg_id,
+                        quote_id=send.quote_id,
+                        codec=options_pb2.CODEC_V1_JSON,
+                    )
+                ]
             ),
         )
-        return read(Record, json.loads(response.record))
+        (result,) = response.results
+        if result.HasField("refusal"):
+            raise XinYuError.from_wire(result.refusal.reason, result.refusal.message)
+        return read(Record, json.loads(result.record))
 
     async def attempt(self, ask: Callable[[], Awaitable[Any]], tries: int = 3) -> bool:
         """As a client does it: again after a failure that may pass. False when it was refused or never got through."""

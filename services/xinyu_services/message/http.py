@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from xinyu.base.errors import XinYuError
 from xinyu.base.ids import MAX_SAFE_INTEGER
 from xinyu.gateway.http.route import HttpCall, Route
 from xinyu.wire.v1 import message_pb2 as wire
@@ -20,6 +22,7 @@ Mode = Annotated[int, msgspec.Meta(ge=1, le=2)]
 MsgId = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
 MAX_MSG_IDS = 200
+_UNANSWERED = msgspec.Raw(b"{}")
 _STATES = {MemberState.IN: "in", MemberState.LEFT: "left", MemberState.REMOVED: "removed"}
 
 
@@ -87,21 +90,33 @@ class MessageCalls:
         self._messages = messages
         self._max_text_characters = max_text_characters
 
-    async def send(self, user_id: int, codec: int, body: SendBody) -> msgspec.Raw:
-        msg_type, extra = parse_body(body.type, body.body, self._max_text_characters)
-        response = await self._messages.send(
-            wire.SendRequest(
+    async def send(self, sends: Sequence[tuple[int, int, SendBody]]) -> list[msgspec.Raw | XinYuError]:
+        """(user_id, codec, body) of each message; answers each with its record or its refusal."""
+        answers: list[msgspec.Raw | XinYuError] = []
+        request = wire.SendRequest()
+        accepted: list[int] = []
+        for user_id, codec, body in sends:
+            try:
+                msg_type, extra = parse_body(body.type, body.body, self._max_text_characters)
+            except XinYuError as refusal:
+                answers.append(refusal)
+                continue
+            accepted.append(len(answers))
+            answers.append(_UNANSWERED)
+            request.messages.add(
                 user_id=user_id,
                 target=wire.TalkTarget(talk_mode=body.talk_mode, to_from_id=body.to_from_id),
                 msg_type=msg_type,
                 body=extra,
                 quote_id=body.quote_id,
                 msg_id=body.msg_id,
-                codec=codec,  # type: ignore[arg-type]
-            ),
-            key=_key(user_id, body),
-        )
-        return msgspec.Raw(response.record)
+                codec=codec,
+            )
+        if accepted:
+            response = await self._messages.send(request)
+            for number, result in zip(accepted, response.results, strict=True):
+                answers[number] = _refusal(result.refusal) if result.HasField("refusal") else msgspec.Raw(result.record)
+        return answers
 
     async def revoke(self, user_id: int, body: RevokeBody) -> None:
         await self._messages.revoke(
@@ -154,7 +169,10 @@ def routes(messages: MessageStub, max_text_characters: int) -> list[Route]:
     calls = MessageCalls(messages, max_text_characters)
 
     async def send(call: HttpCall, body: SendBody) -> msgspec.Raw:
-        return await calls.send(call.user_id, call.codec, body)
+        (answer,) = await calls.send([(call.user_id, call.codec, body)])
+        if isinstance(answer, XinYuError):
+            raise answer
+        return answer
 
     async def records(call: HttpCall, body: RecordsBody) -> dict[str, Any]:
         return _page(await messages.load_records(_page_request(call, body)))
@@ -198,6 +216,11 @@ def routes(messages: MessageStub, max_text_characters: int) -> list[Route]:
         Route("talk/members", MembersBody, members),
         Route("talk/read", ReadBody, read),
     ]
+
+
+def _refusal(refusal: options_pb2.Refusal) -> XinYuError:
+    retry_after_ms = refusal.retry_after_ms if refusal.HasField("retry_after_ms") else None
+    return XinYuError.from_wire(refusal.reason, refusal.message, retry_after_ms)
 
 
 def _target(body: Any) -> wire.TalkTarget:

@@ -62,6 +62,24 @@ MAX_WAITING: Final = 10_000
 MAX_KNOWN_TALKS: Final = 200_000
 
 
+class Answers:
+    """What requests that were handed in together are waiting for. `done` completes with the results, in their order,
+    when the last has come; a refusal is a result, too. Cancelled: nobody waits any more."""
+
+    __slots__ = ("_left", "done", "results")
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+        self.results: list[Any] = [None] * count
+        self.done: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+    def settle(self, number: int, result: Any) -> None:
+        self.results[number] = result
+        self._left -= 1
+        if not self._left and not self.done.done():
+            self.done.set_result(self.results)
+
+
 @dataclass(slots=True)
 class Send:
     """One message that wants to be stored. Its result is a `Sent`."""
@@ -74,7 +92,8 @@ class Send:
     quote_id: str
     request_hash: bytes
     deadline_s: float
-    answer: asyncio.Future[Any]
+    answers: Answers
+    number: int  # among `answers`
     talk_id: int = 0  # 0 = not yet known
 
 
@@ -94,7 +113,8 @@ class Read:
     user_id: int
     sequence: int | None  # None = as far as there is
     deadline_s: float
-    answer: asyncio.Future[Any]
+    answers: Answers
+    number: int = 0
     talk_id: int = 0
 
 
@@ -130,9 +150,10 @@ class Lane:
         self._task: asyncio.Task[None] | None = None
 
     def submit(self, request: Send | Read) -> None:
-        """Queues `request`; its answer comes after the commit. Raises OVERLOADED."""
+        """Queues `request`; its answer comes after the commit, or is OVERLOADED at once."""
         if len(self._waiting) >= MAX_WAITING:
-            raise XinYuError(OVERLOADED)
+            _settle(request, XinYuError(OVERLOADED))
+            return
         self._waiting.append(request)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
@@ -149,7 +170,7 @@ class Lane:
         now_s = asyncio.get_running_loop().time()
         alive = []
         for request in requests:
-            if request.answer.done():
+            if request.answers.done.done():
                 continue  # whoever asked has been torn down: nothing is stored for nobody
             if request.deadline_s <= now_s:
                 _settle(request, XinYuError(DEADLINE))
@@ -339,9 +360,4 @@ def message_event(talk: Talk, message: StoredMessage) -> Event:
 
 
 def _settle(request: Send | Read, result: Any) -> None:
-    if request.answer.done():
-        return
-    if isinstance(result, XinYuError):
-        request.answer.set_exception(result)
-    else:
-        request.answer.set_result(result)
+    request.answers.settle(request.number, result)

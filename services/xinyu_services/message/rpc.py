@@ -12,10 +12,10 @@ from xinyu.base.ids import new_msg_id
 from xinyu.delivery.dispatcher import LEGACY, Dispatcher, Push
 from xinyu.rpc.context import Context
 from xinyu.wire.v1 import message_pb2 as wire
-from xinyu.wire.v1.options_pb2 import Empty
+from xinyu.wire.v1.options_pb2 import Empty, Refusal
 from xinyu_services.directory import NOBODY, Directory
 from xinyu_services.message.model import Member, StoredMessage, Talk, TalkKey, TalkMode, void_ranges
-from xinyu_services.message.service import MessageService, RosterEntry, SystemMessage, TalkCursor
+from xinyu_services.message.service import MessageService, NewMessage, RosterEntry, SystemMessage, TalkCursor
 from xinyu_services.message.view import MessageView
 
 _encode = msgspec.json.Encoder().encode
@@ -46,29 +46,45 @@ class MessageRpc:
     # ---------------------------------------------------------------- sending
 
     async def send(self, request: wire.SendRequest, context: Context) -> wire.SendResponse:
-        user_id, mode, to_from_id = request.user_id, request.target.talk_mode, request.target.to_from_id
-        body, msg_id = request.body.decode(), request.msg_id or new_msg_id()
-        sent = await self._service.send(
-            user_id, mode, to_from_id, request.msg_type, body, request.quote_id, msg_id, context.deadline_s
-        )
-        sender = (await self._directory.users([user_id]))[user_id]
-        message = sent.message
-        if message is None:
-            now_ms = self._clock.now_ms()
-            self._tell_undelivered(user_id, TalkKey.of(user_id, mode, to_from_id), msg_id, now_ms)
-            record = self._view.undelivered(0, user_id, msg_id, request.msg_type, body, sender, now_ms, request.codec)
-            return wire.SendResponse(record=_encode(record), msg_id=msg_id, sent_at_ms=now_ms)
-        return wire.SendResponse(
-            record=_encode(self._view.record(message, sender, request.codec)),
-            msg_id=msg_id,
-            talk_id=message.talk_id,
-            sequence=message.sequence,
-            sent_at_ms=message.sent_at_ms,
-            replayed=sent.replayed,
-        )
+        messages = [
+            NewMessage(
+                TalkKey.of(m.user_id, m.target.talk_mode, m.target.to_from_id),
+                m.user_id,
+                m.msg_type,
+                m.body.decode(),
+                m.quote_id,
+                m.msg_id or new_msg_id(),
+            )
+            for m in request.messages
+        ]
+        sent = await self._service.send(messages, context.deadline_s)
+        names = await self._directory.users({m.user_id for m in messages})
+        response = wire.SendResponse()
+        for asked, new, result in zip(request.messages, messages, sent, strict=True):
+            if isinstance(result, XinYuError):
+                response.results.add(refusal=_refusal(result))
+                continue
+            message, sender = result.message, names[new.user_id]
+            if message is None:
+                now_ms = self._clock.now_ms()
+                self._tell_undelivered(new, now_ms)
+                record = self._view.undelivered(
+                    0, new.user_id, new.msg_id, new.msg_type, new.body, sender, now_ms, asked.codec
+                )
+                response.results.add(record=_encode(record), msg_id=new.msg_id, sent_at_ms=now_ms)
+                continue
+            response.results.add(
+                record=_encode(self._view.record(message, sender, asked.codec)),
+                msg_id=message.msg_id,
+                talk_id=message.talk_id,
+                sequence=message.sequence,
+                sent_at_ms=message.sent_at_ms,
+                replayed=result.replayed,
+            )
+        return response
 
-    def _tell_undelivered(self, user_id: int, key: TalkKey, msg_id: str, now_ms: int) -> None:
-        view = self._view
+    def _tell_undelivered(self, new: NewMessage, now_ms: int) -> None:
+        view, user_id, key, msg_id = self._view, new.user_id, new.key, new.msg_id
         self._dispatcher.push(
             [
                 Push(
@@ -270,3 +286,7 @@ def _entry(member: Member) -> wire.RosterEntry:
 
 def _system(message: wire.SystemMessage) -> SystemMessage:
     return SystemMessage(message.msg_id, message.sender_id, message.msg_type, message.body.decode())
+
+
+def _refusal(error: XinYuError) -> Refusal:
+    return Refusal(reason=error.reason, message=error.message, retry_after_ms=error.retry_after_ms)

@@ -7,7 +7,6 @@ the talk's lane, so that all numbers of a talk are given out one after another. 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
@@ -28,12 +27,11 @@ from xinyu.base.errors import (
     UNKNOWN_USER,
     XinYuError,
 )
-from xinyu.base.ids import new_msg_id
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Event
 from xinyu.storage.database import Database
 from xinyu.storage.transact import query, transact
-from xinyu_services.message.lane import Lane, Read, Send, Sent, append_message, message_event
+from xinyu_services.message.lane import Answers, Lane, Read, Send, Sent, append_message, message_event
 from xinyu_services.message.model import (
     RANGE_LIMIT,
     SYNC_CHANGES,
@@ -67,6 +65,18 @@ class People(Protocol):
     """What this room asks about users."""
 
     async def exists(self, user_id: int) -> bool: ...
+
+
+@dataclass(slots=True)
+class NewMessage:
+    """What a user wants to send. `body` is a JSON text."""
+
+    key: TalkKey
+    user_id: int
+    msg_type: int
+    body: str
+    quote_id: str
+    msg_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,53 +177,54 @@ class MessageService:
 
     # ---------------------------------------------------------------- sending and reading
 
-    async def send(
-        self,
-        user_id: int,
-        mode: int,
-        to_from_id: int,
-        msg_type: int,
-        body: str,
-        quote_id: str,
-        msg_id: str,
-        deadline_s: float,
-    ) -> Sent:
-        """Stores one message and answers it as it is stored; `Sent.message` is None when the two are no friends.
-        Raises UNKNOWN_USER, UNKNOWN_GROUP, NOT_MEMBER, MUTED, BLOCKED, DISMISSED, CONFLICT, UNKNOWN_MESSAGE."""
-        if mode == TalkMode.SINGLE and to_from_id == user_id:
-            raise XinYuError(SELF)
-        key = TalkKey.of(user_id, mode, to_from_id)
-        sent = await self._submit_send(key, user_id, msg_type, body, quote_id, msg_id, deadline_s)
-        if sent.message is None and key not in self._known_talks:
-            if not await self._people.exists(to_from_id):
-                raise XinYuError(UNKNOWN_USER)
-            if not self._settings.require_friendship:
-                await self.open_talk(user_id, mode, to_from_id)
-                sent = await self._submit_send(key, user_id, msg_type, body, quote_id, msg_id, deadline_s)
-        return sent
+    async def send(self, messages: Sequence[NewMessage], deadline_s: float) -> list[Sent | XinYuError]:
+        """Hands `messages` in together, in order; answers each as it is stored (`Sent.message` is None when the two are
+        no friends) or with its refusal: SELF, UNKNOWN_USER, UNKNOWN_GROUP, NOT_MEMBER, MUTED, BLOCKED, DISMISSED,
+        CONFLICT, UNKNOWN_MESSAGE."""
+        results = await self._submit_sends(messages, deadline_s)
+        for number, result in enumerate(results):
+            if isinstance(result, XinYuError):
+                if result.code is UNKNOWN_TALK:
+                    results[number] = XinYuError(UNKNOWN_GROUP)
+            elif result.message is None and messages[number].key not in self._known_talks:
+                results[number] = await self._send_to_a_stranger(messages[number], result, deadline_s)
+        return results
 
-    async def _submit_send(
-        self, key: TalkKey, user_id: int, msg_type: int, body: str, quote_id: str, msg_id: str, deadline_s: float
-    ) -> Sent:
-        request = Send(
-            key=key,
-            user_id=user_id,
-            msg_id=msg_id or new_msg_id(),
-            msg_type=msg_type,
-            body=body,
-            quote_id=quote_id,
-            request_hash=request_hash(msg_type, body.encode(), quote_id),
-            deadline_s=deadline_s,
-            answer=asyncio.get_running_loop().create_future(),
-        )
-        self._lane(key).submit(request)
+    async def _submit_sends(self, messages: Sequence[NewMessage], deadline_s: float) -> list[Sent | XinYuError]:
+        answers = Answers(len(messages))
+        for number, message in enumerate(messages):
+            key = message.key
+            if key.mode == TalkMode.SINGLE and key.low == key.high:
+                answers.settle(number, XinYuError(SELF))
+                continue
+            self._lane(key).submit(
+                Send(
+                    key,
+                    message.user_id,
+                    message.msg_id,
+                    message.msg_type,
+                    message.body,
+                    message.quote_id,
+                    request_hash(message.msg_type, message.body.encode(), message.quote_id),
+                    deadline_s,
+                    answers,
+                    number,
+                )
+            )
+        return await answers.done
+
+    async def _send_to_a_stranger(self, message: NewMessage, unsent: Sent, deadline_s: float) -> Sent | XinYuError:
+        """There is no talk of the two: perhaps there is no such user, perhaps none is needed."""
         try:
-            sent: Sent = await request.answer
+            peer_id = message.key.peer_of(message.user_id)
+            if not await self._people.exists(peer_id):
+                return XinYuError(UNKNOWN_USER)
+            if self._settings.require_friendship:
+                return unsent
+            await self.open_talk(message.user_id, message.key.mode, peer_id)
+            return (await self._submit_sends([message], deadline_s))[0]
         except XinYuError as refusal:
-            if refusal.code is UNKNOWN_TALK:
-                raise XinYuError(UNKNOWN_GROUP) from None
-            raise
-        return sent
+            return refusal
 
     async def read(
         self, user_id: int, talk_id: int, target: tuple[int, int] | None, sequence: int | None, deadline_s: float
@@ -226,9 +237,12 @@ class MessageService:
         else:
             # The lane of a talk goes by its key: found once, remembered for ever.
             key = await self._key_of(talk_id)
-        request = Read(key, user_id, sequence, deadline_s, asyncio.get_running_loop().create_future(), talk_id=talk_id)
-        self._lane(key).submit(request)
-        answer: tuple[Talk, Member] = await request.answer
+        answers = Answers(1)
+        self._lane(key).submit(Read(key, user_id, sequence, deadline_s, answers, talk_id=talk_id))
+        (result,) = await answers.done
+        if isinstance(result, XinYuError):
+            raise result
+        answer: tuple[Talk, Member] = result
         return answer
 
     def _lane(self, key: TalkKey) -> Lane:

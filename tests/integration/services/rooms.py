@@ -266,8 +266,8 @@ class Rooms:
         codec: int = 1,
         quote_id: str = "",
     ) -> dict[str, Any]:
-        response = await self.messages.send(
-            message_pb2.SendRequest(
+        result = await self.send_new(
+            message_pb2.NewMessage(
                 user_id=user_id,
                 target=message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id),
                 msg_type=1,
@@ -277,8 +277,15 @@ class Rooms:
                 codec=codec,  # type: ignore[arg-type]
             )
         )
-        record: dict[str, Any] = json.loads(response.record)
+        record: dict[str, Any] = json.loads(result.record)
         return record
+
+    async def send_new(self, message: message_pb2.NewMessage) -> message_pb2.SendResult:
+        """One message in a call of its own; a refusal is raised."""
+        (result,) = (await self.messages.send(message_pb2.SendRequest(messages=[message]))).results
+        if result.HasField("refusal"):
+            raise XinYuError.from_wire(result.refusal.reason, result.refusal.message)
+        return result
 
     async def records(
         self, user_id: int, mode: int, to_from_id: int, *, cursor: int = 0, limit: int = 30, codec: int = 1

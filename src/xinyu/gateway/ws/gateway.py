@@ -12,7 +12,9 @@ a Disconnect cannot overtake its Connect.
 
 An event. `on_message` decodes the envelope and starts one task for the room's handler; tasks start in order of arrival,
 and one connection's are bounded by the engine's credit, which each gives back once, at its end. A refusal is an
-`event_error`; the connection is kept.
+`event_error`; the connection is kept. Of the hot events (`ClientEvent.together`) those that the engine hands on in one
+turn share a task and a call: no timer, so a lone message waits for nothing and a busy loop fills its calls by itself.
+One that carries a trace id of its own goes alone.
 
 Deliver: a push names users; each gets the frame of its codec, encoded once.
 
@@ -26,7 +28,7 @@ import asyncio
 import random
 import secrets
 import socket
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -74,6 +76,8 @@ DISCONNECT_PAUSES_S: Final = (0.1, 0.5, 2.0)
 RECONNECT_DELAY_MS: Final = 1000
 CLOSE_WITHIN_S: Final = 2.0
 MIN_CLOSE_RATE_PER_S: Final = 1000
+# Events in one call: what a lane of the message room takes in one transaction.
+MAX_TOGETHER: Final = 200
 _CODEC_BITS: Final = 2
 
 
@@ -89,6 +93,11 @@ class SessionOpen(msgspec.Struct, frozen=True):
 class _Handler:
     event: ClientEvent
     decode: Callable[[msgspec.Raw], Any]
+    together: Callable[[Sequence[tuple[EventCall, Any]]], Awaitable[Sequence[Any]]] | None
+
+
+# Connection, who, payload, ackid of one event that waits to be handed on with others.
+_Collected = tuple[int, EventCall, Any, str]
 
 
 class WebSocketGateway:
@@ -124,9 +133,12 @@ class WebSocketGateway:
         for event in events:
             if event.name in self._handlers or event.name in _OWN_EVENTS:
                 raise ValueError(f"two events are called {event.name}")
-            self._handlers[event.name] = _Handler(event, msgspec.json.Decoder(event.payload_type).decode)
+            decoder = msgspec.json.Decoder(event.payload_type)
+            self._handlers[event.name] = _Handler(event, decoder.decode, event.together)
         self._decode_open = msgspec.json.Decoder(SessionOpen).decode
         self._opening: set[int] = set()  # connections whose session.open is being looked at
+        self._collected: list[_Collected] = []
+        self._collected_for: _Handler | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         sync_required = fast.encode_frame(envelopes.event("sync.required", {"reason": "behind"}))
@@ -163,6 +175,7 @@ class WebSocketGateway:
         deadline_s = loop.time() + timeout_s
         self._is_stopping = True
         self.engine.pause_accept()
+        self._hand_on()
         await self._wait_for_tasks(timeout_s / 2)
         connections = self.engine.stats()["connections"]
         self.engine.close_all(
@@ -365,11 +378,11 @@ class WebSocketGateway:
                 if handler.event.limit:
                     self._send_limit.take(user_id)
                 payload = decode_payload(handler.decode, request.payload)
-                task = asyncio.get_running_loop().create_task(
-                    self._handle(id, user_id, codec, handler, payload, request)
-                )
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                if handler.together is not None:
+                    self._collect(handler, (id, EventCall(user_id, codec), payload, ackid), request.trace_id)
+                else:
+                    self._hand_on()  # what came before it starts before it
+                    self._own(self._handle(id, user_id, codec, handler, payload, request))
                 return
         except XinYuError as error:
             engine.send(id, envelopes.event_error(codec, error, ackid))
@@ -381,19 +394,58 @@ class WebSocketGateway:
     async def _handle(
         self, id: int, user_id: int, codec: int, handler: _Handler, payload: Any, request: Envelope
     ) -> None:
-        engine = self.engine
-        trace_id.set(incoming_trace_id("", request.trace_id) if request.trace_id else new_trace_id())
+        _set_trace_id(request.trace_id)
         try:
+            assert handler.event.handler is not None
             result = await handler.event.handler(EventCall(user_id, codec), payload)
-            if request.ackid and codec != CODEC_LEGACY:
-                engine.send(id, envelopes.ack(request.ackid, result))
+            self._answer(id, codec, request.ackid, result)
         except XinYuError as error:
-            engine.send(id, envelopes.event_error(codec, error, request.ackid))
+            self._answer(id, codec, request.ackid, error)
         except Exception:
             log.exception("event_failed", event_name=handler.event.name)
-            engine.send(id, envelopes.event_error(codec, XinYuError(INTERNAL), request.ackid))
+            self._answer(id, codec, request.ackid, XinYuError(INTERNAL))
         finally:
-            engine.release(id)
+            self.engine.release(id)
+
+    def _collect(self, handler: _Handler, collected: _Collected, client_trace_id: str) -> None:
+        if client_trace_id or handler is not self._collected_for:
+            self._hand_on()
+        if not self._collected:
+            self._collected_for = handler
+            asyncio.get_running_loop().call_soon(self._hand_on)
+        self._collected.append(collected)
+        if client_trace_id or len(self._collected) >= MAX_TOGETHER:
+            self._hand_on(client_trace_id)
+
+    def _hand_on(self, client_trace_id: str = "") -> None:
+        if self._collected and self._collected_for is not None:
+            collected, self._collected = self._collected, []
+            self._own(self._handle_together(self._collected_for, collected, client_trace_id))
+
+    async def _handle_together(self, handler: _Handler, collected: list[_Collected], client_trace_id: str) -> None:
+        _set_trace_id(client_trace_id)
+        results: Sequence[Any] = ()
+        try:
+            assert handler.together is not None
+            results = await handler.together([(call, payload) for _, call, payload, _ in collected])
+            if len(results) != len(collected):
+                raise RuntimeError(f"{handler.event.name}: {len(results)} answers to {len(collected)} events")
+        except XinYuError as error:
+            results = [error] * len(collected)
+        except Exception:
+            log.exception("event_failed", event_name=handler.event.name)
+            results = [XinYuError(INTERNAL)] * len(collected)
+        finally:
+            for (connection, call, _, ackid), result in zip(collected, results, strict=False):
+                self._answer(connection, call.codec, ackid, result)
+            for connection, _, _, _ in collected:
+                self.engine.release(connection)
+
+    def _answer(self, id: int, codec: int, ackid: str, result: Any) -> None:
+        if isinstance(result, XinYuError):
+            self.engine.send(id, envelopes.event_error(codec, result, ackid))
+        elif ackid and codec != CODEC_LEGACY:
+            self.engine.send(id, envelopes.ack(ackid, result))
 
     def _answer_own(self, id: int, codec: int, name: str, request: Envelope) -> None:
         """The events that ask nothing of a room."""
@@ -424,6 +476,10 @@ class WebSocketGateway:
             }
             fan_out(delivery.user_ids, frames, ephemeral=delivery.ephemeral)
         return options_pb2.Empty()
+
+
+def _set_trace_id(client_trace_id: str) -> None:
+    trace_id.set(incoming_trace_id("", client_trace_id) if client_trace_id else new_trace_id())
 
 
 def decode_payload(decoder: Callable[[msgspec.Raw], Any], payload: msgspec.Raw) -> Any:

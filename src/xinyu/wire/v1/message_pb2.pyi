@@ -222,7 +222,7 @@ class RevokeRequest(_message.Message):
 Global___RevokeRequest: _TypeAlias = RevokeRequest  # noqa: Y015
 
 @_typing.final
-class SendRequest(_message.Message):
+class NewMessage(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
@@ -260,10 +260,30 @@ class SendRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+Global___NewMessage: _TypeAlias = NewMessage  # noqa: Y015
+
+@_typing.final
+class SendRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewMessage]: ...
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[Global___NewMessage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
 Global___SendRequest: _TypeAlias = SendRequest  # noqa: Y015
 
 @_typing.final
-class SendResponse(_message.Message):
+class SendResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_FIELD_NUMBER: _builtins.int
@@ -272,6 +292,7 @@ class SendResponse(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     SENT_AT_MS_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
     record: _builtins.bytes
     """in the codec asked for"""
     msg_id: _builtins.str
@@ -280,6 +301,10 @@ class SendResponse(_message.Message):
     """0 = not stored: the two are no friends (the record says so)"""
     sent_at_ms: _builtins.int
     replayed: _builtins.bool
+    @_builtins.property
+    def refusal(self) -> _options_pb2.Refusal:
+        """set = nothing else is"""
+
     def __init__(
         self,
         *,
@@ -289,10 +314,33 @@ class SendResponse(_message.Message):
         sequence: _builtins.int = ...,
         sent_at_ms: _builtins.int = ...,
         replayed: _builtins.bool = ...,
+        refusal: _options_pb2.Refusal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["msg_id", b"msg_id", "record", b"record", "refusal", b"refusal", "replayed", b"replayed", "sent_at_ms", b"sent_at_ms", "sequence", b"sequence", "talk_id", b"talk_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendResult: _TypeAlias = SendResult  # noqa: Y015
+
+@_typing.final
+class SendResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SendResult]:
+        """one for each message, in order"""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___SendResult] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["msg_id", b"msg_id", "record", b"record", "replayed", b"replayed", "sent_at_ms", b"sent_at_ms", "sequence", b"sequence", "talk_id", b"talk_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

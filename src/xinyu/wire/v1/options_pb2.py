@@ -25,23 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bxinyu/wire/v1/options.proto\x12\rxinyu.wire.v1\x1a google/protobuf/descriptor.proto\"\x07\n\x05\x45mpty\"[\n\nTalkCursor\x12\x0f\n\x07talk_id\x18\x01 \x01(\x03\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0e\n\x06\x63hange\x18\x03 \x01(\x03\x12\x0b\n\x03own\x18\x04 \x01(\x03\x12\r\n\x05named\x18\x05 \x01(\x08\"c\n\x0bRowsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\x12#\n\x05\x63odec\x18\x04 \x01(\x0e\x32\x14.xinyu.wire.v1.Codec\"4\n\x03Row\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x0b\n\x03key\x18\x02 \x01(\x03\x12\x0f\n\x07\x65ncoded\x18\x03 \x01(\x0c\"^\n\x0cRowsResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05\x66loor\x18\x02 \x01(\x03\x12 \n\x04rows\x18\x03 \x03(\x0b\x32\x12.xinyu.wire.v1.Row\x12\x0c\n\x04more\x18\x04 \x01(\x08*H\n\x05\x43odec\x12\x15\n\x11\x43ODEC_LEGACY_JSON\x10\x00\x12\x11\n\rCODEC_V1_JSON\x10\x01\x12\x15\n\x11\x43ODEC_V1_PROTOBUF\x10\x02:1\n\x07\x63ommand\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\r:4\n\ntimeout_ms\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bxinyu/wire/v1/options.proto\x12\rxinyu.wire.v1\x1a google/protobuf/descriptor.proto\"\x07\n\x05\x45mpty\"Z\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1b\n\x0eretry_after_ms\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_retry_after_ms\"[\n\nTalkCursor\x12\x0f\n\x07talk_id\x18\x01 \x01(\x03\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0e\n\x06\x63hange\x18\x03 \x01(\x03\x12\x0b\n\x03own\x18\x04 \x01(\x03\x12\r\n\x05named\x18\x05 \x01(\x08\"c\n\x0bRowsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\x12#\n\x05\x63odec\x18\x04 \x01(\x0e\x32\x14.xinyu.wire.v1.Codec\"4\n\x03Row\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x0b\n\x03key\x18\x02 \x01(\x03\x12\x0f\n\x07\x65ncoded\x18\x03 \x01(\x0c\"^\n\x0cRowsResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05\x66loor\x18\x02 \x01(\x03\x12 \n\x04rows\x18\x03 \x03(\x0b\x32\x12.xinyu.wire.v1.Row\x12\x0c\n\x04more\x18\x04 \x01(\x08*H\n\x05\x43odec\x12\x15\n\x11\x43ODEC_LEGACY_JSON\x10\x00\x12\x11\n\rCODEC_V1_JSON\x10\x01\x12\x15\n\x11\x43ODEC_V1_PROTOBUF\x10\x02:1\n\x07\x63ommand\x12\x1e.google.protobuf.MethodOptions\x18\xb4\x87\x03 \x01(\r:4\n\ntimeout_ms\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xinyu.wire.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CODEC']._serialized_start=433
-  _globals['_CODEC']._serialized_end=505
+  _globals['_CODEC']._serialized_start=525
+  _globals['_CODEC']._serialized_end=597
   _globals['_EMPTY']._serialized_start=80
   _globals['_EMPTY']._serialized_end=87
-  _globals['_TALKCURSOR']._serialized_start=89
-  _globals['_TALKCURSOR']._serialized_end=180
-  _globals['_ROWSREQUEST']._serialized_start=182
-  _globals['_ROWSREQUEST']._serialized_end=281
-  _globals['_ROW']._serialized_start=283
-  _globals['_ROW']._serialized_end=335
-  _globals['_ROWSRESPONSE']._serialized_start=337
-  _globals['_ROWSRESPONSE']._serialized_end=431
+  _globals['_REFUSAL']._serialized_start=89
+  _globals['_REFUSAL']._serialized_end=179
+  _globals['_TALKCURSOR']._serialized_start=181
+  _globals['_TALKCURSOR']._serialized_end=272
+  _globals['_ROWSREQUEST']._serialized_start=274
+  _globals['_ROWSREQUEST']._serialized_end=373
+  _globals['_ROW']._serialized_start=375
+  _globals['_ROW']._serialized_end=427
+  _globals['_ROWSRESPONSE']._serialized_start=429
+  _globals['_ROWSRESPONSE']._serialized_end=523
 # @@protoc_insertion_point(module_scope)
