@@ -154,11 +154,22 @@ class MessageEvents:
         users = [*roster.seeing(sequence), *roster.gone(sequence)]
         # The reference client throws at a text without content: it hears of a recalled one by its list entry.
         codecs = V1_JSON if message.recalled_by else LEGACY | V1_JSON
-        pushes.append(Push(users, lambda codec: view.im_message(key, message, sender, codec), codecs))
-        ackid = f"u-{talk_id}-{sequence}"
-        for viewers in [users] if key.mode == TalkMode.GROUP else [[user] for user in users]:
-            if viewers:
-                pushes.append(Push(viewers, partial(self._session_update, key, viewers[0], message, ackid), LEGACY))
+        pushes.append(
+            Push(
+                users,
+                lambda codec: view.im_message(key, message, sender, codec),
+                codecs,
+                # They hear of it after the message, whether they are told that or not.
+                legacy_also=partial(self._session_updates, key, message),
+            )
+        )
+
+    def _session_updates(self, key: TalkKey, message: StoredMessage, users: Sequence[int]) -> list[Push]:
+        ackid = f"u-{message.talk_id}-{message.sequence}"
+        alike = [users] if key.mode == TalkMode.GROUP else [[user] for user in users]
+        return [
+            Push(viewers, partial(self._session_update, key, viewers[0], message, ackid), LEGACY) for viewers in alike
+        ]
 
     def _session_update(self, key: TalkKey, viewer_id: int, message: StoredMessage, ackid: str, _codec: int) -> bytes:
         return self._view.session_update(key, viewer_id, message.sender_id, message.digest, message.sent_at_ms, ackid)

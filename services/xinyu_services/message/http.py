@@ -103,15 +103,12 @@ class MessageCalls:
                 continue
             accepted.append(len(answers))
             answers.append(_UNANSWERED)
-            request.messages.add(
-                user_id=user_id,
-                target=wire.TalkTarget(talk_mode=body.talk_mode, to_from_id=body.to_from_id),
-                msg_type=msg_type,
-                body=extra,
-                quote_id=body.quote_id,
-                msg_id=body.msg_id,
-                codec=codec,
-            )
+            # Field by field: upb takes half the time that it takes for keyword arguments.
+            message = request.messages.add()
+            message.user_id, message.msg_type, message.body = user_id, msg_type, extra
+            message.target.talk_mode, message.target.to_from_id = body.talk_mode, body.to_from_id
+            message.quote_id, message.msg_id = body.quote_id, body.msg_id
+            message.codec = codec  # type: ignore[assignment]
         if accepted:
             response = await self._messages.send(request)
             for number, result in zip(accepted, response.results, strict=True):

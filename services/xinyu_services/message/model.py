@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 
 class TalkMode(IntEnum):
@@ -90,8 +90,7 @@ RECALLED_DIGEST: Final = "[消息已撤回]"
 UNDELIVERED_DIGEST: Final = "发送失败"
 
 
-@dataclass(frozen=True, slots=True)
-class TalkKey:
+class TalkKey(NamedTuple):
     """What a talk is between: a pair (low, high) or a group (group_id, 0). It never changes, nor does its talk_id."""
 
     mode: int

@@ -73,14 +73,10 @@ class MessageRpc:
                 )
                 response.results.add(record=_encode(record), msg_id=new.msg_id, sent_at_ms=now_ms)
                 continue
-            response.results.add(
-                record=_encode(self._view.record(message, sender, asked.codec)),
-                msg_id=message.msg_id,
-                talk_id=message.talk_id,
-                sequence=message.sequence,
-                sent_at_ms=message.sent_at_ms,
-                replayed=result.replayed,
-            )
+            answer = response.results.add()
+            answer.record = _encode(self._view.record(message, sender, asked.codec))
+            answer.msg_id, answer.talk_id, answer.sequence = message.msg_id, message.talk_id, message.sequence
+            answer.sent_at_ms, answer.replayed = message.sent_at_ms, result.replayed
         return response
 
     def _tell_undelivered(self, new: NewMessage, now_ms: int) -> None:

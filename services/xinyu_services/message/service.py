@@ -246,7 +246,7 @@ class MessageService:
         return answer
 
     def _lane(self, key: TalkKey) -> Lane:
-        return self._lanes[hash((key.mode, key.low, key.high)) % len(self._lanes)]
+        return self._lanes[hash(key) % len(self._lanes)]
 
     async def _key_of(self, talk_id: int) -> TalkKey:
         if len(self._lanes) == 1:

@@ -40,7 +40,8 @@ enum connection_flag {
     FLAG_READ_PAUSED = 32,     /* echo mode: the peer does not read, so neither do we */
     FLAG_QUEUED = 64,          /* in the engine's list of work */
     FLAG_WRITE_ENDED = 128,    /* shutdown(SHUT_WR) was done */
-    FLAG_SILENT = 256          /* exported or forgotten: no on_close */
+    FLAG_SILENT = 256,         /* exported or forgotten: no on_close */
+    FLAG_HELD = 512            /* its backlog waits for flush(), not for the socket */
 };
 
 struct connection;

@@ -166,6 +166,7 @@ cdef extern from "connection.h" nogil:
         FLAG_QUEUED
         FLAG_WRITE_ENDED
         FLAG_SILENT
+        FLAG_HELD
     ctypedef struct membership:
         membership *talk_prev
         membership *talk_next

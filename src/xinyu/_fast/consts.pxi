@@ -38,6 +38,7 @@ cdef enum:
     RECEIVE_BYTES = 262_144  # one for the process: a recv() of that fits the second-level cache
     CORK_BYTES = 65_536  # answers to one recv() are gathered and sent together
     CORK_SMALL = 4096  # a longer frame is sent by itself: copying would cost more than a system call
+    HOLD_BYTES = 65_536  # gathered for one connection between hold() and flush()
     FLUSH_VECTORS = 64  # frames for one sendmsg()
     FLUSH_BYTES = 1_048_576  # written to one peer in a row
     BURST_BYTES = 65_536  # of a broadcast's rounds written to one peer at once

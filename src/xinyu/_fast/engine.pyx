@@ -243,6 +243,9 @@ cdef class Engine:
     cdef uint8_t *corked  # frames for `current`, not yet sent
     cdef size_t cork_used
     cdef connection *cork_owner
+    cdef bint holding  # between hold() and flush()
+    cdef uint64_t *held  # ids of the connections that flush() has to write to
+    cdef size_t held_count, held_room
     cdef connection *current  # the connection whose input is being parsed
     cdef uint8_t *cursor  # of that input
     cdef uint8_t *cursor_end
@@ -464,6 +467,9 @@ cdef class Engine:
         self.received = NULL
         free(self.corked)
         self.corked = NULL
+        free(self.held)
+        self.held = NULL
+        self.held_count = self.held_room = 0
         free(self.timers)
         self.timers = NULL
         if not self.made:
@@ -1118,7 +1124,7 @@ cdef class Engine:
             wanted = EPOLLRDHUP
         elif c.input == NULL and self._may_parse(c):
             wanted = EPOLLIN
-        if c.out.head != NULL:
+        if c.out.head != NULL and not c.flags & FLAG_HELD:
             wanted |= EPOLLOUT
         if wanted != c.interest:
             c.interest = wanted
@@ -1158,9 +1164,15 @@ cdef class Engine:
                 return True
             if not self._uncork():
                 return False
+        if c.flags & FLAG_HELD and c.out.bytes + total > HOLD_BYTES:
+            self._end_hold(c)
+            if c.state == STATE_DEAD:
+                return False
         if c.out.head != NULL:
             if not self._admit(c, total, kind):
                 return False
+        elif self.holding and total <= HOLD_BYTES and self._begin_hold(c):
+            pass
         else:
             memset(&message, 0, sizeof(message))
             vectors[0].iov_base = <void *>head
@@ -1189,8 +1201,32 @@ cdef class Engine:
         if not kept:
             self._kill(c)
             return False
-        self._after_queueing(c)
+        if not c.flags & FLAG_HELD:
+            self._after_queueing(c)
         return True
+
+    cdef bint _begin_hold(self, connection *c) noexcept:
+        """Let frames for `c` gather until flush(). False: no memory for that, write at once."""
+        cdef uint64_t *grown
+        cdef size_t room
+        if self.held_count == self.held_room:
+            room = self.held_room * 2 if self.held_room else 64
+            grown = <uint64_t *>realloc(self.held, room * sizeof(uint64_t))
+            if grown == NULL:
+                return False
+            self.held = grown
+            self.held_room = room
+        self.held[self.held_count] = connection_id(c)
+        self.held_count += 1
+        c.flags |= FLAG_HELD
+        return True
+
+    cdef void _end_hold(self, connection *c) noexcept:
+        """Write what was gathered for `c`; what its socket does not take is an ordinary backlog."""
+        c.flags &= <uint16_t>~FLAG_HELD
+        self._flush(c)
+        if c.state != STATE_DEAD and c.out.head != NULL:
+            self._after_queueing(c)
 
     cdef bint _queue_copy(self, connection *c, const uint8_t *head, size_t head_size, const uint8_t *body,
                           size_t body_size, bint begun) noexcept:
@@ -1785,6 +1821,19 @@ cdef class Engine:
         if c == NULL:
             return False
         return self._send_buffer(c, frame.buffer, KIND_EPHEMERAL if ephemeral else KIND_MESSAGE)
+
+    def hold(self):
+        self.holding = True
+
+    def flush(self):
+        cdef size_t i
+        cdef connection *c
+        self.holding = False
+        for i in range(self.held_count):
+            c = table_find(&self.connections, self.held[i])
+            if c != NULL and c.state != STATE_DEAD and c.flags & FLAG_HELD:
+                self._end_hold(c)
+        self.held_count = 0
 
     def ping(self, id, bytes payload=b""):
         if len(payload) > WS_CONTROL_MAX:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
@@ -48,12 +48,14 @@ COMMAND_LONGEST_PAUSE_S: Final = 5.0
 @dataclass(slots=True)
 class Push:
     """What some users are to hear. `encode(codec)` gives the envelope in a codec (0 legacy, 1 xinyu.v1.json); it is
-    called once a codec, and only for those in `codecs` (bit mask of 1 << codec): the other dialects are not told."""
+    called once a codec, and only for those in `codecs` (bit mask of 1 << codec): the other dialects are not told.
+    `legacy_also(users)` makes what those of the users with a legacy device hear after it: not called where none has."""
 
     user_ids: Sequence[int]
     encode: Callable[[int], bytes]
     codecs: int = LEGACY | V1_JSON
     ephemeral: bool = False
+    legacy_also: Callable[[Sequence[int]], Iterable[Push]] | None = None
 
 
 class EventSource(Protocol):
@@ -287,25 +289,40 @@ def _runs(
     return runs
 
 
-def _requests(pushes: Sequence[Push], located: Located) -> dict[str, gateway_pb2.DeliverRequest]:
+def _requests(pushes: Iterable[Push], located: Located) -> dict[str, gateway_pb2.DeliverRequest]:
     """One request a gateway: each push with the users it has there, encoded in the codecs that they speak."""
     requests = {gateway: gateway_pb2.DeliverRequest() for gateway in located}
     for push in pushes:
-        encoded: dict[int, bytes] = {}
-        for gateway, here in located.items():
-            users = []
-            spoken = 0
-            for user_id in push.user_ids:
-                codecs = here.get(user_id, 0) & push.codecs
-                if codecs:
-                    users.append(user_id)
-                    spoken |= codecs
-            if not users:
-                continue
-            delivery = requests[gateway].deliveries.add(user_ids=users, ephemeral=push.ephemeral)
-            for codec in range(spoken.bit_length()):
-                if spoken >> codec & 1:
-                    if codec not in encoded:
-                        encoded[codec] = push.encode(codec)
-                    delivery.events.add(codec=codec, payload=encoded[codec])
+        _add(requests, push, located)
     return {gateway: request for gateway, request in requests.items() if request.deliveries}
+
+
+def _add(requests: dict[str, gateway_pb2.DeliverRequest], push: Push, located: Located) -> None:
+    encoded: dict[int, bytes] = {}
+    on_legacy: dict[int, None] = {}
+    for gateway, here in located.items():
+        users = []
+        spoken = 0
+        for user_id in push.user_ids:
+            codecs = here.get(user_id, 0)
+            if codecs & push.codecs:
+                users.append(user_id)
+                spoken |= codecs & push.codecs
+            if codecs & LEGACY:
+                on_legacy[user_id] = None
+        if not users:
+            continue
+        # Field by field: upb takes half the time that it takes for keyword arguments.
+        delivery = requests[gateway].deliveries.add()
+        delivery.user_ids.extend(users)
+        delivery.ephemeral = push.ephemeral
+        for codec in range(spoken.bit_length()):
+            if spoken >> codec & 1:
+                if codec not in encoded:
+                    encoded[codec] = push.encode(codec)
+                event = delivery.events.add()
+                event.codec = codec  # type: ignore[assignment]
+                event.payload = encoded[codec]
+    if on_legacy and push.legacy_also is not None:
+        for further in push.legacy_also(list(on_legacy)):
+            _add(requests, further, located)

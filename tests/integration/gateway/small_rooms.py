@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from xinyu.base.config import HttpSettings, WebSocketSettings
 from xinyu.base.errors import MUTED, XinYuError
 from xinyu.base.ids import MAX_SAFE_INTEGER
 from xinyu.base.token import AccessTokens
+from xinyu.base.trace import trace_id
 from xinyu.delivery.routes import MemoryRoutes
 from xinyu.gateway.credentials import Tickets
 from xinyu.gateway.http.gateway import HttpGateway
@@ -155,7 +156,22 @@ def client_events(world: World) -> list[ClientEvent]:
     async def raw(_call: EventCall, _body: Nothing) -> msgspec.Raw:
         return msgspec.Raw(b'{"raw":[1,2]}')
 
+    async def together(events: Sequence[tuple[EventCall, Text]]) -> Sequence[Any]:
+        texts = [body.text for _, body in events]
+        world.calls.append([(call.user_id, body.text, trace_id.get()) for call, body in events])
+        if "slow" in texts:
+            world.entered.set()
+            await world.gate.wait()
+        if "fail" in texts:
+            raise RuntimeError("the secret of the room")
+        if "refuse all" in texts:
+            raise XinYuError(MUTED)
+        if "too few" in texts:
+            return []
+        return [XinYuError(MUTED) if text == "refuse" else {"said": text} for text in texts]
+
     return [
+        ClientEvent("test.together", Text, together=together, legacy=True),
         ClientEvent("test.say", Text, say, legacy=True),
         ClientEvent("test.refuse", Nothing, refuse, legacy=True),
         ClientEvent("test.fail", Nothing, fail, legacy=True),

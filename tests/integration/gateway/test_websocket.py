@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,11 +13,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from tests.integration.gateway.small_rooms import EPOCH, WebSocketDoor, World, websocket_door
+from xinyu._fast.frames import build_frame
 from xinyu.base.errors import OVERLOADED, XinYuError
 from xinyu.base.token import AccessToken
 from xinyu.wire.v1 import presence_rpc
 
 OURS = Subprotocol("xinyu.v1.json")
+TRACE = "c0ffee" + "0" * 26
 
 
 @pytest.fixture
@@ -432,6 +434,79 @@ async def test_a_slow_event_does_not_hold_up_the_others(door: WebSocketDoor) -> 
         assert (await ask(socket, "test.raw"))["ackid"] == "a1"
         door.world.gate.set()
         assert (await receive(socket))["ackid"] == "slow"
+
+
+# ---------------------------------------------------------------- events that are answered together
+
+
+def together(text: str, ackid: str = "", trace_id: str = "") -> str:
+    event = {"event": "test.together", "payload": {"text": text}, "ackid": ackid, "trace_id": trace_id}
+    return json.dumps(event)
+
+
+async def send_at_once(socket: ClientConnection, texts: Sequence[str]) -> None:
+    """In one segment, so that the gateway has them in one turn."""
+    frames = [build_frame(1, text.encode(), mask=b"mask") for text in texts]
+    socket.transport.write(b"".join(frames))
+
+
+async def test_what_arrives_together_is_answered_together(door: WebSocketDoor) -> None:
+    async with ours(door, user_id=3) as socket:
+        await receive(socket)
+        await send_at_once(socket, [together("a", "1"), together("refuse", "2"), together("b"), together("c", "3")])
+        answers = [await receive(socket) for _ in range(3)]
+        assert [(answer["event"], answer["ackid"]) for answer in answers] == [
+            ("ack", "1"), ("event_error", "2"), ("ack", "3"),
+        ]  # fmt: skip
+        assert [answer["payload"].get("said") for answer in answers] == ["a", None, "c"]
+        (call,) = door.world.calls
+        assert [(user_id, text) for user_id, text, _ in call] == [(3, "a"), (3, "refuse"), (3, "b"), (3, "c")]
+
+
+async def test_they_start_in_the_order_of_arrival_with_the_others(door: WebSocketDoor) -> None:
+    async with ours(door, user_id=3) as socket:
+        await receive(socket)
+        say = json.dumps({"event": "test.say", "payload": {"text": "between"}, "ackid": "s"})
+        await send_at_once(socket, [together("a"), together("b"), say, together("c", "1")])
+        await receive(socket)
+        await receive(socket)
+        shown = [[text for _, text, _ in call] if isinstance(call, list) else call[1] for call in door.world.calls]
+        assert shown == [["a", "b"], "between", ["c"]]
+
+
+async def test_one_with_a_trace_id_goes_alone(door: WebSocketDoor) -> None:
+    async with ours(door, user_id=3) as socket:
+        await receive(socket)
+        await send_at_once(socket, [together("a"), together("b", trace_id=TRACE), together("c", "1")])
+        await receive(socket)
+        assert [[text for _, text, _ in call] for call in door.world.calls] == [["a"], ["b"], ["c"]]
+        traces = [call[0][2] for call in door.world.calls]
+        assert traces[1] == TRACE and len(set(traces)) == 3 and all(traces)
+
+
+@pytest.mark.parametrize(("text", "reason"), [("fail", "internal"), ("refuse all", "muted"), ("too few", "internal")])
+async def test_what_the_room_raises_refuses_all_and_the_credit_comes_back(text: str, reason: str) -> None:
+    async with websocket_door(World(), in_flight_per_connection=4) as door, ours(door, user_id=3) as socket:
+        await receive(socket)
+        await send_at_once(socket, [together(text, "1"), together("with it", "2")] * 10)
+        for _ in range(20):
+            answer = await receive(socket)
+            assert (answer["event"], answer["payload"]["reason"]) == ("event_error", reason)
+        connection = door.gateway.engine.connection_ids()[0]
+        await until(lambda: door.gateway.engine.credit_of(connection) == 4)
+
+
+async def test_drain_answers_what_was_collected(door: WebSocketDoor) -> None:
+    async with ours(door, user_id=3) as socket:
+        await receive(socket)
+        await send_at_once(socket, [together("slow", "1"), together("b", "2")])
+        await door.world.entered.wait()
+        stopping = asyncio.ensure_future(door.gateway.stop(5.0))
+        await asyncio.sleep(0)
+        door.world.gate.set()
+        assert [(await receive(socket))["ackid"] for _ in range(2)] == ["1", "2"]
+        assert (await closed(socket))[0] == 1012
+        await stopping
 
 
 # ---------------------------------------------------------------- Deliver

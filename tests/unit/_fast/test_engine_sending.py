@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from typing import Any
 
 import pytest
 
-from tests.unit._fast.engine_harness import MASK, Client, Harness, no_new_buffers
+from tests.unit._fast.engine_harness import MASK, Client, Harness, no_new_buffers, request
 from xinyu._fast import engine as engine_module
 from xinyu._fast.engine import CODEC_JSON, CODEC_LEGACY, CODEC_PROTOBUF, encode_frame
 from xinyu._fast.frames import build_frame
@@ -175,6 +177,106 @@ def test_a_partial_write_of_an_own_message_goes_on_where_it_stopped() -> None:
         assert h.engine.send(client.id, data, binary=True)
         assert 0 < h.engine.backlog_of(client.id) < len(data)
         assert client.read_frame() == (2, data)
+
+
+# ---- held frames
+
+
+def test_held_frames_leave_in_order_and_in_one_piece() -> None:
+    with no_new_buffers(), Harness() as h:
+        first, second = h.open(), h.open()
+        e, shared = h.engine, encode_frame(b"shared")
+        e.hold()
+        assert e.send(first.id, "one")
+        assert e.fan_out([first.id, second.id], shared) == 2
+        assert e.ping(first.id, b"p")
+        assert e.send(first.id, b"\xff", binary=True)
+        h.settle()
+        assert first.take_frame() is None and second.take_frame() is None
+        assert e.backlog_of(first.id) == (2 + 3) + shared.size_bytes + (2 + 1) + (2 + 1)
+        e.flush()
+        assert first.socket.recv(1 << 16) == b"\x81\x03one\x81\x06shared\x89\x01p\x82\x01\xff"
+        assert second.read_frame() == (1, b"shared")
+        assert e.stats()["backlog_bytes"] == 0
+        assert e.send(first.id, "at once again")
+        assert first.take_frame() == (1, b"at once again")
+        del shared
+
+
+def test_the_peer_s_input_is_read_while_frames_are_held() -> None:
+    with Harness() as h:
+        client = h.open()
+        h.engine.hold()
+        assert h.engine.send(client.id, "held")
+        client.text("hello")
+        client.frame(9, b"are you there?")
+        h.until(lambda: h.messages, "the message")
+        h.settle()
+        assert client.take_frame() is None  # the pong must not overtake
+        h.engine.flush()
+        assert client.read_frames(2) == [(1, b"held"), (10, b"are you there?")]
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "export"])
+def test_a_connection_that_goes_while_frames_are_held(end: str) -> None:
+    with no_new_buffers(), Harness() as h:
+        client, other = h.open(), h.open()
+        h.engine.hold()
+        assert h.engine.fan_out([client.id, other.id], encode_frame(b"held")) == 2
+        if end == "close":
+            assert h.engine.close(client.id, 1000, "")
+            h.engine.flush()
+            assert client.read_frames(2) == [(1, b"held"), (8, b"\x03\xe8")]
+            client.frame(8, b"\x03\xe8")
+            assert client.wait_closed()[3:] == (1000, True)
+        elif end == "reset":
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.socket.close()
+            h.until(lambda: h.closes, "the reset")
+            again = h.connect()  # in the slot that has become free
+            again.send(request("/ws"))
+            h.until(lambda: len(h.upgrades) == 3, "upgrade")
+            h.engine.flush()
+            assert again.read_head().startswith("HTTP/1.1 101 ")
+            h.settle()
+            assert again.take_frame() is None
+        else:
+            fd, state = h.engine.export(client.id)
+            h.engine.flush()
+            with Harness() as new:
+                adopted = new.engine.adopt(fd, state)
+                new.until(lambda: not new.engine.backlog_of(adopted), "what was held is written", client)
+            client.pull()
+            assert client.take_frame() == (1, b"held")
+        h.engine.flush()
+        assert other.read_frame() == (1, b"held")
+
+
+def test_what_is_held_is_bounded_and_what_the_socket_does_not_take_is_a_backlog() -> None:
+    with no_new_buffers(), Harness(backlog_bytes=200_000) as h:
+        client = h.open(receive_buffer_bytes=4096)
+        h.engine.hold()
+        for number in range(40):
+            assert h.engine.send(client.id, bytes([number]) * 10_000, binary=True), number
+            assert h.engine.backlog_of(client.id) <= 65_536 or number > 7
+            if number == 15:
+                h.engine.flush()
+                h.engine.hold()
+            if h.engine.backlog_of(client.id) > 100_000:
+                break
+        h.engine.flush()
+        assert client.read_frames(number + 1) == [(2, bytes([n]) * 10_000) for n in range(number + 1)]
+
+
+def test_a_slow_consumer_is_found_after_a_flush() -> None:
+    with Harness(slow_consumer_s=0.1, backlog_bytes=1 << 20) as h:
+        client = h.open(receive_buffer_bytes=4096)
+        h.engine.hold()
+        for _ in range(40):
+            assert h.engine.send(client.id, BLOCK, binary=True)
+        h.engine.flush()
+        h.until(lambda: h.closes, "the end of a peer that does not read")
+        assert h.engine.stats()["closed_slow"] == 1
 
 
 # ---- slow consumers

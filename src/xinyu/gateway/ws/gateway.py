@@ -436,6 +436,10 @@ class WebSocketGateway:
             log.exception("event_failed", event_name=handler.event.name)
             results = [XinYuError(INTERNAL)] * len(collected)
         finally:
+            # What was stored is about to be pushed, to the senders' connections as well: one write for both.
+            self.engine.hold()
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self.engine.flush)
             for (connection, call, _, ackid), result in zip(collected, results, strict=False):
                 self._answer(connection, call.codec, ackid, result)
             for connection, _, _, _ in collected:
@@ -470,11 +474,15 @@ class WebSocketGateway:
     async def deliver(self, request: gateway_pb2.DeliverRequest, context: Any) -> options_pb2.Empty:
         """Servicer of Gateway.Deliver: hands each push to the connections of its users, in order."""
         fan_out, encode = self.engine.fan_out_users, fast.encode_frame
-        for delivery in request.deliveries:
-            frames: dict[int, fast.Frame] = {
-                event.codec: encode(event.payload, event.codec != CODEC_PROTOBUF) for event in delivery.events
-            }
-            fan_out(delivery.user_ids, frames, ephemeral=delivery.ephemeral)
+        self.engine.hold()
+        try:
+            for delivery in request.deliveries:
+                frames: dict[int, fast.Frame] = {
+                    event.codec: encode(event.payload, event.codec != CODEC_PROTOBUF) for event in delivery.events
+                }
+                fan_out(delivery.user_ids, frames, ephemeral=delivery.ephemeral)
+        finally:
+            self.engine.flush()
         return options_pb2.Empty()
 
 
