@@ -49,8 +49,9 @@ class Database(Protocol):
 
         `statements_only`: `work` uses `cursor(connection)` and nothing else of the connection, and of a cursor
         `execute`, `fetchone`, `fetchall`, `rowcount` and `lastrowid`. An engine may then run it on the loop's thread
-        and send its statements off without waiting: so it computes little between them, executes all that it can
-        before it fetches, and catches no error of a statement, which may come at a later one or at the commit."""
+        and send its statements off without waiting for them. So it computes little; executes what it wants to know
+        before it fetches any of it, and fetches that before it writes; and catches no error of a statement, which may
+        come at a later one or at the commit."""
         ...
 
     async def close(self) -> None:

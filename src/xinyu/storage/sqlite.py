@@ -15,6 +15,7 @@ import asyncio
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -102,6 +103,10 @@ def run_transaction(connection: Connection, work: Work[T]) -> T:
         with connection.begin():
             return work(connection)
     except Exception as error:
+        raw: Any = connection.connection.dbapi_connection
+        if raw is not None and raw.in_transaction:  # a COMMIT that is refused leaves it open
+            with suppress(sqlite3.Error):
+                raw.rollback()
         raise_translated(error)
 
 
@@ -139,7 +144,11 @@ class SqliteDatabase:
         return connection
 
     def _run(self, engine: Engine, work: Work[T]) -> T:
-        return run_transaction(self._connection(engine), work)
+        try:
+            connection = self._connection(engine)
+        except Exception as error:
+            raise_translated(error)
+        return run_transaction(connection, work)
 
     async def read(self, work: Work[T]) -> T:
         self._check_open()
