@@ -56,7 +56,7 @@ class SimulatedDatabase:
             raise Unavailable("simulated: the read failed")
         return self.run(work)
 
-    async def write(self, work: Work[T], *, lane: int = 0) -> T:
+    async def write(self, work: Work[T], *, lane: int = 0, statements_only: bool = False) -> T:
         await self._give_way()
         fault = self._random.random()
         if fault < self.fault_rate / 3 or self.refuse_next:

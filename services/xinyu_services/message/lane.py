@@ -205,7 +205,9 @@ class Lane:
         batch = self._dispatcher.outbox.open()
         now_ms = self._clock.now_ms()
         outcome = await self._database.write(
-            lambda connection: self._work(connection, requests, batch, now_ms), lane=self._number
+            lambda connection: self._work(connection, requests, batch, now_ms),
+            lane=self._number,
+            statements_only=True,
         )
         if len(self._talk_ids) > MAX_KNOWN_TALKS:
             self._talk_ids.clear()

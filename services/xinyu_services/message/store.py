@@ -48,6 +48,10 @@ def _message(row: Sequence[Any]) -> StoredMessage:
     return message
 
 
+def _sent(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, int, int], tuple[bytes, StoredMessage]]:
+    return {(row[2], row[0], row[3]): (bytes(row[10]), _message(row[:10])) for row in rows}
+
+
 class MessageStore:
     """SQL for one engine."""
 
@@ -86,13 +90,12 @@ class MessageStore:
         suffix = self._dialect.for_update if lock else ""
         for start in range(0, len(ids), IN_VALUES):
             chunk = ids[start : start + IN_VALUES]
-            c.execute(
-                f"SELECT {_TALK} FROM talk WHERE talk_id IN ({self._dialect.marks(len(chunk))}) "
-                f"ORDER BY talk_id{suffix}",
-                chunk,
-            )
+            c.execute(self._heads_sql(len(chunk), suffix), chunk)
             talks.update((row[0], _talk(row)) for row in c.fetchall())
         return talks
+
+    def _heads_sql(self, count: int, suffix: str) -> str:
+        return f"SELECT {_TALK} FROM talk WHERE talk_id IN ({self._dialect.marks(count)}) ORDER BY talk_id{suffix}"
 
     def insert_talk(self, connection: Connection, talk_id: int, key: TalkKey) -> Talk:
         single = key.mode == TalkMode.SINGLE
@@ -143,10 +146,13 @@ class MessageStore:
         c = cursor(connection)
         for start in range(0, len(wanted), IN_VALUES):
             chunk = wanted[start : start + IN_VALUES]
-            source, where = self._dialect.among("talk_member", ("talk_id", "user_id"), len(chunk))
-            c.execute(f"SELECT {_MEMBER} FROM {source} WHERE {where}", [value for pair in chunk for value in pair])
+            c.execute(self._members_sql(len(chunk)), [value for pair in chunk for value in pair])
             members.update(((row[0], row[1]), Member(*row)) for row in c.fetchall())
         return members
+
+    def _members_sql(self, count: int) -> str:
+        source, where = self._dialect.among("talk_member", ("talk_id", "user_id"), count)
+        return f"SELECT {_MEMBER} FROM {source} WHERE {where}"
 
     def load_roster(self, connection: Connection, talk_id: int, since_change: int = 0) -> list[Member]:
         """All members that ever were, or those whose row changed after `since_change`."""
@@ -175,6 +181,38 @@ class MessageStore:
             [getattr(member, column) for member in members for column in listed],
         )
 
+    # ---------------------------------------------------------------- a batch of sends
+
+    def load_batch(
+        self,
+        connection: Connection,
+        talk_ids: Iterable[int],
+        pairs: Iterable[tuple[int, int]],
+        sent_keys: Iterable[tuple[str, int, int]],
+    ) -> tuple[
+        dict[int, Talk],
+        dict[tuple[int, int], Member],
+        dict[tuple[str, int, int], tuple[bytes, StoredMessage]],
+    ]:
+        """`load_talks` with lock, `load_members` and `find_sent` in one: all three are executed before the first is
+        fetched, so that an engine that runs statements beside the loop is waited for once. At most IN_VALUES of each;
+        of what is empty nothing is asked."""
+        ids, wanted, keys = sorted(set(talk_ids)), list(dict.fromkeys(pairs)), list(dict.fromkeys(sent_keys))
+        if max(len(ids), len(wanted), len(keys)) > IN_VALUES:
+            raise ValueError(f"a batch of more than {IN_VALUES}")
+        heads, members, sent = cursor(connection), cursor(connection), cursor(connection)
+        if ids:
+            heads.execute(self._heads_sql(len(ids), self._dialect.for_update), ids)
+        if wanted:
+            members.execute(self._members_sql(len(wanted)), [value for pair in wanted for value in pair])
+        if keys:
+            sent.execute(self._sent_sql(len(keys)), [value for key in keys for value in key])
+        return (
+            {row[0]: _talk(row) for row in (heads.fetchall() if ids else ())},
+            {(row[0], row[1]): Member(*row) for row in (members.fetchall() if wanted else ())},
+            _sent(sent.fetchall() if keys else ()),
+        )
+
     # ---------------------------------------------------------------- messages
 
     def find_sent(
@@ -182,12 +220,12 @@ class MessageStore:
     ) -> dict[tuple[str, int, int], tuple[bytes, StoredMessage]]:
         """(msg_id, talk_id, sender_id) -> (request_hash, message as it is now) of those that are stored."""
         c = cursor(connection)
-        source, where = self._dialect.among("message m", ("msg_id", "talk_id", "sender_id"), len(keys))
-        c.execute(
-            f"SELECT {_MESSAGE}, m.request_hash FROM {source} {_WITH_CHANGE} WHERE {where}",
-            [value for key in keys for value in key],
-        )
-        return {(row[2], row[0], row[3]): (bytes(row[10]), _message(row[:10])) for row in c.fetchall()}
+        c.execute(self._sent_sql(len(keys)), [value for key in keys for value in key])
+        return _sent(c.fetchall())
+
+    def _sent_sql(self, count: int) -> str:
+        source, where = self._dialect.among("message m", ("msg_id", "talk_id", "sender_id"), count)
+        return f"SELECT {_MESSAGE}, m.request_hash FROM {source} {_WITH_CHANGE} WHERE {where}"
 
     def insert_messages(self, connection: Connection, messages: Sequence[tuple[StoredMessage, bytes]]) -> None:
         """(message, request_hash) rows, in one statement."""

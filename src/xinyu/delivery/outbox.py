@@ -53,22 +53,29 @@ class Event:
 class Batch:
     """The events of one transaction. Made on the loop, written inside the transaction, handed on after the commit."""
 
-    __slots__ = ("_deleted", "_outbox", "events", "row_id")
+    __slots__ = ("_deleted", "_inserted", "_outbox", "events", "row_id")
 
     def __init__(self, outbox: Outbox, deleted: tuple[int, ...]) -> None:
         self._outbox = outbox
         self._deleted = deleted
+        self._inserted: Any = None  # the cursor of the insert, until the batch is settled
         self.events: tuple[Event, ...] = ()
-        self.row_id = 0
+        self.row_id = 0  # of the row; 0 = none, or not settled
 
     def write(self, connection: Connection, events: Sequence[Event]) -> None:
-        """The outbox's two statements of a transaction. May run again when the transaction does."""
-        self.row_id = 0
+        """The outbox's two statements of a transaction. May run again when the transaction does.
+
+        The row's number is not asked for in here: that would make the transaction wait. So the insert has a cursor of
+        its own, which tells it after the commit (a cursor's next statement may forget it)."""
         self.events = tuple(events)
-        c = cursor(connection)
-        if self.events:
-            self.row_id = self._outbox._insert(c, self.events)
-        self._outbox._delete(c, self._deleted)
+        self._inserted = self._outbox._insert(cursor(connection), self.events) if self.events else None
+        self._outbox._delete(cursor(connection), self._deleted)
+
+    def settle(self) -> None:
+        """The transaction has committed: `row_id` is known."""
+        if self._inserted is not None:
+            self.row_id = int(self._inserted.lastrowid)
+            self._inserted = None
 
     @property
     def deleted(self) -> tuple[int, ...]:
@@ -95,6 +102,7 @@ class Outbox:
 
     def settled(self, batch: Batch) -> None:
         """The batch's transaction has committed."""
+        batch.settle()
         for row_id in batch.deleted:
             self._done.pop(row_id, None)
         if batch.row_id:
@@ -121,13 +129,13 @@ class Outbox:
 
     # ---------------------------------------------------------------- inside a transaction
 
-    def _insert(self, c: Any, events: tuple[Event, ...]) -> int:
+    def _insert(self, c: Any, events: tuple[Event, ...]) -> Any:
         payload = msgspec.json.encode([[event.kind, *event.values] for event in events])
         c.execute(
             self._dialect.sql(f"INSERT INTO {self._table} (incarnation, created_at_ms, events) VALUES (?, ?, ?)"),
             (self.incarnation, self._clock.now_ms(), payload),
         )
-        return int(c.lastrowid)
+        return c
 
     def _delete(self, c: Any, row_ids: Sequence[int]) -> None:
         if row_ids:

@@ -43,9 +43,15 @@ class Database(Protocol):
         """Runs `work` on one snapshot; it must not write."""
         ...
 
-    async def write(self, work: Work[T], *, lane: int = 0) -> T:
+    async def write(self, work: Work[T], *, lane: int = 0, statements_only: bool = False) -> T:
         """Runs `work` in one transaction and commits it. Work of one lane runs one after another, in order of the
-        calls. Raises Retry, Duplicate or Unavailable."""
+        calls. Raises Retry, Duplicate or Unavailable.
+
+        `statements_only`: `work` uses `cursor(connection)` and nothing else of the connection, and of a cursor
+        `execute`, `fetchone`, `fetchall`, `rowcount` and `lastrowid`. An engine may then run it on the loop's thread
+        and send its statements off without waiting for them. So it computes little; executes what it wants to know
+        before it fetches any of it, and fetches that before it writes; and catches no error of a statement, which may
+        come at a later one or at the commit."""
         ...
 
     async def close(self) -> None:

@@ -1,9 +1,12 @@
-"""SQLite behind the Database contract: one writer thread, a few reader threads, WAL, synchronous=FULL.
+"""SQLite behind the Database contract: one writer at a time, a few reader threads, WAL, synchronous=FULL.
 
-SQLite has one writer anyway, so all lanes are one thread that owns the writing connection; a hop to it costs about
-100 us, which is why work comes in batches. Readers have a connection a thread and see the snapshot of their BEGIN.
-The queue to the writer is bounded by those who wait on it: each caller has one piece of work in it, and callers are
-bounded by the RPC layer's calls in flight.
+Work that uses Core runs on a Python thread with a connection of its own; statements-only work, the hot kind, on the
+loop's thread, with its statements on a C thread and its connection (`statement_writer`), where the interpreter's SQLite
+can be reached so; elsewhere it goes to the Python thread too. SQLite has one writer anyway: one fair lock lets one
+transaction of either kind begin after the other, in order of the calls, so that the two connections never find each
+other busy. A hop to a Python thread costs about 100 us, which is why work comes in batches. Readers have a connection a
+thread and see the snapshot of their BEGIN. The queue to the writer is bounded by those who wait on it: each caller has
+one piece of work in it, and callers are bounded by the RPC layer's calls in flight.
 """
 
 from __future__ import annotations
@@ -12,13 +15,16 @@ import asyncio
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import NullPool
 
+from xinyu._fast import sqlite
 from xinyu.storage.database import DatabaseError, Duplicate, Retry, Unavailable, Work
+from xinyu.storage.statement_writer import StatementWriter
 
 T = TypeVar("T")
 
@@ -28,6 +34,16 @@ BUSY_TIMEOUT_MS: Final = 5_000
 READER_THREADS: Final = 2
 # A batch of another size is another text. Preparing a batch's statements anew costs about a third of running them.
 CACHED_STATEMENTS: Final = 1_024
+# Of every connection.
+PRAGMAS: Final = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+    f"PRAGMA cache_size=-{CACHE_KIB}",
+    f"PRAGMA wal_autocheckpoint={WAL_AUTOCHECKPOINT_PAGES}",
+    "PRAGMA temp_store=MEMORY",
+)
 _UNIQUE: Final = frozenset(
     (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID)
 )
@@ -50,16 +66,8 @@ def create_sqlite_engine(path: Path | str, *, writer: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we emit BEGIN ourselves
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            f"cache_size=-{CACHE_KIB}",
-            f"wal_autocheckpoint={WAL_AUTOCHECKPOINT_PAGES}",
-            "temp_store=MEMORY",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
         if not writer:
             connection.execute("PRAGMA query_only=ON")
 
@@ -95,16 +103,26 @@ def run_transaction(connection: Connection, work: Work[T]) -> T:
         with connection.begin():
             return work(connection)
     except Exception as error:
-        translated = translate(error)
-        if translated is None:
-            raise
-        raise translated from error
+        raw: Any = connection.connection.dbapi_connection
+        if raw is not None and raw.in_transaction:  # a COMMIT that is refused leaves it open
+            with suppress(sqlite3.Error):
+                raw.rollback()
+        raise_translated(error)
+
+
+def raise_translated(error: Exception) -> NoReturn:
+    """Raises the contract's word for a driver's error, or `error` itself."""
+    translated = translate(error)
+    if translated is None:
+        raise error
+    raise translated from error
 
 
 class SqliteDatabase:
     """`xinyu.storage.database.Database` on one file."""
 
     def __init__(self, path: Path, *, readers: int = READER_THREADS) -> None:
+        self._path = str(path)
         self._writer_engine = create_sqlite_engine(path, writer=True)
         self._reader_engine = create_sqlite_engine(path, writer=False)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
@@ -112,6 +130,9 @@ class SqliteDatabase:
         self._local = threading.local()
         self._opened: list[Connection] = []
         self._lock = threading.Lock()
+        self._statements: StatementWriter | None = None  # from its first use on
+        self._writing = asyncio.Lock()
+        self._writing_loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     def _connection(self, engine: Engine) -> Connection:
@@ -123,15 +144,56 @@ class SqliteDatabase:
         return connection
 
     def _run(self, engine: Engine, work: Work[T]) -> T:
-        return run_transaction(self._connection(engine), work)
+        try:
+            connection = self._connection(engine)
+        except Exception as error:
+            raise_translated(error)
+        return run_transaction(connection, work)
 
     async def read(self, work: Work[T]) -> T:
         self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._run, self._reader_engine, work)
 
-    async def write(self, work: Work[T], *, lane: int = 0) -> T:
+    async def write(self, work: Work[T], *, lane: int = 0, statements_only: bool = False) -> T:
         self._check_open()
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._run, self._writer_engine, work)
+        loop = asyncio.get_running_loop()
+        writing = self._lock_of(loop)
+        await writing.acquire()
+        if statements_only and sqlite.available():
+            try:
+                return await self._run_statements(work)
+            finally:
+                writing.release()
+        try:
+            running = loop.run_in_executor(self._writer, self._run, self._writer_engine, work)
+        except BaseException:
+            writing.release()
+            raise
+
+        def ended(running: asyncio.Future[T]) -> None:
+            writing.release()
+            if not running.cancelled():
+                running.exception()  # is looked at: the caller may have gone
+
+        # The thread finishes what it was given, whether the caller still wants it or not.
+        running.add_done_callback(ended)
+        await asyncio.wait((running,))
+        return running.result()
+
+    async def _run_statements(self, work: Work[T]) -> T:
+        try:
+            if self._statements is None:
+                self._statements = StatementWriter(self._path, PRAGMAS, CACHED_STATEMENTS)
+            return await self._statements.run(work)
+        except Exception as error:
+            raise_translated(error)
+
+    def _lock_of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
+        """The lock that a writing transaction holds. A lock serves one loop; the next loop finds nobody at work."""
+        if self._writing_loop is not loop:
+            self._writing_loop = loop
+            self._writing = asyncio.Lock()
+        return self._writing
 
     def _check_open(self) -> None:
         if self._closed:
@@ -143,7 +205,10 @@ class SqliteDatabase:
             return
         self._closed = True
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._writer, self._checkpoint)
+        async with self._lock_of(loop):
+            if self._statements is not None:
+                await self._statements.close()
+            await loop.run_in_executor(self._writer, self._checkpoint)
         for pool in (self._readers, self._writer):
             await loop.run_in_executor(None, pool.shutdown)
         for connection in self._opened:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
+from xinyu._fast import sqlite
 from xinyu.storage import schema
-from xinyu.storage.database import Work
+from xinyu.storage.database import Work, cursor
 from xinyu.storage.sqlite import SqliteDatabase
 
 T = TypeVar("T")
@@ -24,6 +26,52 @@ class Transaction:
 
     def holds(self, text: str) -> bool:
         return any(text in statement for statement in self.statements)
+
+
+class _TracedConnection:
+    """A connection of statements-only work, whose cursors note what they execute."""
+
+    def __init__(self, connection: Connection, transaction: Transaction) -> None:
+        self._connection = connection
+        self._transaction = transaction
+
+    @property
+    def connection(self) -> _TracedConnection:
+        return self
+
+    def cursor(self) -> _TracedCursor:
+        return _TracedCursor(cursor(self._connection), self._transaction)
+
+
+class _TracedCursor:
+    def __init__(self, inner: Any, transaction: Transaction) -> None:
+        self._inner = inner
+        self._transaction = transaction
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        self._transaction.statements.append(_with_values(sql, parameters))
+        return self._inner.execute(sql, parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def _with_values(sql: str, parameters: Sequence[Any]) -> str:
+    first, *others = sql.split("?")
+    assert len(others) == len(parameters), sql
+    return first + "".join(_literal(value) + text for value, text in zip(parameters, others, strict=True))
+
+
+def _literal(value: Any) -> str:
+    match value:
+        case None:
+            return "NULL"
+        case bytes():
+            return f"x'{value.hex()}'"
+        case str():
+            return "'" + value.replace("'", "''") + "'"
+        case _:
+            return repr(value + 0)  # of an IntEnum its number
 
 
 class TracedDatabase(SqliteDatabase):
@@ -47,6 +95,19 @@ class TracedDatabase(SqliteDatabase):
             return super()._run(engine, work)
         finally:
             raw.set_trace_callback(None)
+            self.transactions.append(transaction)
+
+    async def write(self, work: Work[T], *, lane: int = 0, statements_only: bool = False) -> T:
+        if not (statements_only and sqlite.available()):
+            return await super().write(work, lane=lane, statements_only=statements_only)
+        transaction = Transaction()
+
+        def traced(connection: Connection) -> T:
+            return work(cast(Connection, _TracedConnection(connection, transaction)))
+
+        try:
+            return await super().write(traced, lane=lane, statements_only=True)
+        finally:
             self.transactions.append(transaction)
 
     def with_statement(self, text: str) -> list[Transaction]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from tests.integration.services.rooms import GATEWAY, Rooms, target
 from tests.integration.services.traced_database import TracedDatabase
+from xinyu.storage.dialect import SQLITE
 from xinyu.wire.v1 import message_pb2, talk_pb2
 from xinyu_services.message.store import MessageStore
 from xinyu_services.talk.store import TalkStore
@@ -194,6 +195,11 @@ async def everything(rooms: Rooms) -> None:
     await rooms.talks.create_session(talk_pb2.CreateSessionRequest(user_id=4, target=target(1, 1)))
     await rooms.talks.delete_session(talk_pb2.DeleteSessionRequest(user_id=2, target=target(1, 1)))
     await rooms.talks.delete_session(talk_pb2.DeleteSessionRequest(user_id=3, target=target(2, 7)))
+
+    def load_batch(connection: Connection) -> None:
+        MessageStore(SQLITE).load_batch(connection, [talk_id], [(talk_id, 1)], [(sent[0]["msg_id"], talk_id, 1)])
+
+    await rooms.database.write(load_batch, statements_only=True)
 
     def age(connection: Connection) -> None:
         connection.execute(text(AGE))
