@@ -224,16 +224,14 @@ class Lane:
         if unknown:
             outcome.found = store.find_talks(connection, unknown)
         ids = [r.talk_id or (outcome.found.get(r.key, 0) if r.key else 0) for r in requests]
-        talks = store.load_talks(connection, filter(None, ids), lock=True)
-        members = store.load_members(
-            connection, dict.fromkeys((i, r.user_id) for i, r in zip(ids, requests, strict=True) if i in talks)
+        # Known msg_ids are asked for of talks that turn out not to exist, too: that costs less than another wait.
+        talks, members, known = store.load_batch(
+            connection,
+            filter(None, ids),
+            [(i, r.user_id) for i, r in zip(ids, requests, strict=True) if i],
+            [(r.msg_id, i, r.user_id) for i, r in zip(ids, requests, strict=True) if i and isinstance(r, Send)],
         )
         sends = [(i, r) for i, r in zip(ids, requests, strict=True) if isinstance(r, Send)]
-        known = (
-            store.find_sent(connection, list(dict.fromkeys((r.msg_id, i, r.user_id) for i, r in sends if i in talks)))
-            if any(i in talks for i, _ in sends)
-            else {}
-        )
         quoted = self._quoted(connection, sends, talks)
         written: list[tuple[StoredMessage, bytes]] = []
         senders: dict[tuple[int, int], Member] = {}
