@@ -20,6 +20,8 @@ def available() -> bool:
 class Statement:
     """One statement on its way, and its answer. What is not `done` has no other attribute that means anything."""
 
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        """TypeError: only a Writer makes them."""
     @property
     def done(self) -> bool: ...
     @property
