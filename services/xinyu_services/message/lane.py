@@ -1,7 +1,8 @@
 """Group commit: a lane carries all sends and reads that wait, up to 200, in one transaction.
 
-Design. Requests queue; as soon as the lane's previous batch is done the next one takes all that wait. There is no
-timer: an idle lane commits a single message at once, a busy one fills itself. A batch is, whatever its size, eight
+Design. Requests queue; as soon as the lane's previous batch is done the next one takes all that wait (on an engine that
+can begin one transaction behind the other: as soon as it is being committed; two at a time at most). There is no timer:
+an idle lane commits a single message at once, a busy one fills itself. A batch is, whatever its size, eight
 statements: heads, members, known msg_ids, messages, heads again, sent cursors, outbox insert and delete; quotes,
 unknown talks and read cursors add one each. A refusal fails only its own message. A deadlock or a duplicate key makes
 the batch run again once, then one by one. When the database is away all fail with UNAVAILABLE: the senders repeat with
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -147,7 +148,8 @@ class Lane:
         self._require_friendship = require_friendship
         self._talk_ids = talk_ids
         self._waiting: deque[Send | Read] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._beginning: asyncio.Task[None] | None = None  # of `_tasks`, the one that does not commit yet
 
     def submit(self, request: Send | Read) -> None:
         """Queues `request`; its answer comes after the commit, or is OVERLOADED at once."""
@@ -155,18 +157,33 @@ class Lane:
             _settle(request, XinYuError(OVERLOADED))
             return
         self._waiting.append(request)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._begin()
+
+    def _begin(self) -> None:
+        """Starts the next batch, unless one has begun and does not commit yet, or two are under way."""
+        if self._waiting and self._beginning is None and len(self._tasks) < 2:
+            task = self._beginning = asyncio.get_running_loop().create_task(self._run())
+            self._tasks.add(task)
 
     async def _run(self) -> None:
-        try:
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
-                await self._commit(batch)
-        finally:
-            self._task = None
+        task = asyncio.current_task()
+        assert task is not None
 
-    async def _commit(self, requests: list[Send | Read]) -> None:
+        def committing() -> None:
+            if self._beginning is task:
+                self._beginning = None
+                self._begin()
+
+        try:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+            await self._commit(batch, committing)
+        finally:
+            self._tasks.discard(task)
+            if self._beginning is task:
+                self._beginning = None
+        self._begin()
+
+    async def _commit(self, requests: list[Send | Read], committing: Callable[[], None] | None) -> None:
         now_s = asyncio.get_running_loop().time()
         alive = []
         for request in requests:
@@ -182,13 +199,13 @@ class Lane:
         try:
             for attempt in (1, 2):
                 try:
-                    await self._transaction(alive)
+                    await self._transaction(alive, committing)
                     return
                 except (Retry, Duplicate):
                     if attempt == 2 and len(alive) == 1:
                         raise
             for request in alive:
-                await self._commit([request])
+                await self._commit([request], None)  # what waits must not come between them
         except DatabaseError:
             for request in alive:
                 _settle(request, XinYuError(UNAVAILABLE))
@@ -201,13 +218,16 @@ class Lane:
             for request in alive:
                 _settle(request, XinYuError(INTERNAL))
 
-    async def _transaction(self, requests: Sequence[Send | Read]) -> None:
+    async def _transaction(
+        self, requests: Sequence[Send | Read], committing: Callable[[], None] | None
+    ) -> None:
         batch = self._dispatcher.outbox.open()
         now_ms = self._clock.now_ms()
         outcome = await self._database.write(
             lambda connection: self._work(connection, requests, batch, now_ms),
             lane=self._number,
             statements_only=True,
+            committing=committing,
         )
         if len(self._talk_ids) > MAX_KNOWN_TALKS:
             self._talk_ids.clear()

@@ -250,25 +250,29 @@ class Dispatcher:
                 self._take(row_id, events, remade=True)
 
     async def _sweep(self) -> None:
-        while self.outbox.has_done:
+        """Deletes what is done, unless there is traffic again, which takes it along."""
+        written = self.outbox.written
+        while self.outbox.has_done and self.outbox.written == written:
             batch = self.outbox.open()
             await self._database.write(partial(self.outbox.sweep, row_ids=batch.deleted))
             self.outbox.settled(batch)
 
     async def _recover_loop(self) -> None:
         since_recover_s = RECOVER_EVERY_S
+        written = self.outbox.written
         while True:
             try:
                 if since_recover_s >= RECOVER_EVERY_S:
                     since_recover_s = 0.0
                     await self.recover()
-                elif self.outbox.has_done:
+                elif self.outbox.has_done and self.outbox.written == written:
                     await self._sweep()
             except DatabaseError as error:
                 log.warning("outbox_unavailable", room=self.outbox.room, error=str(error))
             except Exception:
                 # One row that cannot be read must not end the sweeping of all others.
                 log.exception("recover_failed", room=self.outbox.room)
+            written = self.outbox.written
             await self._sleep(SWEEP_AFTER_S)
             since_recover_s += SWEEP_AFTER_S
 

@@ -93,6 +93,7 @@ class Outbox:
         self._clock = clock
         self._done: dict[int, None] = {}
         self._open: set[int] = set()  # handed to the dispatcher and not yet done
+        self.written = 0  # rows that this process has committed: traffic
 
     # ---------------------------------------------------------------- on the loop
 
@@ -106,6 +107,7 @@ class Outbox:
         for row_id in batch.deleted:
             self._done.pop(row_id, None)
         if batch.row_id:
+            self.written += 1
             self._open.add(batch.row_id)
 
     def adopted(self, row_id: int) -> bool:

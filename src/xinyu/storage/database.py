@@ -43,7 +43,14 @@ class Database(Protocol):
         """Runs `work` on one snapshot; it must not write."""
         ...
 
-    async def write(self, work: Work[T], *, lane: int = 0, statements_only: bool = False) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        lane: int = 0,
+        statements_only: bool = False,
+        committing: Callable[[], None] | None = None,
+    ) -> T:
         """Runs `work` in one transaction and commits it. Work of one lane runs one after another, in order of the
         calls. Raises Retry, Duplicate or Unavailable.
 
@@ -51,7 +58,10 @@ class Database(Protocol):
         `execute`, `fetchone`, `fetchall`, `rowcount` and `lastrowid`. An engine may then run it on the loop's thread
         and send its statements off without waiting for them. So it computes little; executes what it wants to know
         before it fetches any of it, and fetches that before it writes; and catches no error of a statement, which may
-        come at a later one or at the commit."""
+        come at a later one or at the commit.
+
+        `committing` is called when only the commit is left, by an engine that begins the next work behind it without
+        waiting for its end: what is handed in from then on may run before this call has returned."""
         ...
 
     async def close(self) -> None:

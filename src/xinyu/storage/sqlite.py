@@ -4,7 +4,7 @@ Work that uses Core runs on a Python thread with a connection of its own; statem
 loop's thread, with its statements on a C thread and its connection (`statement_writer`), where the interpreter's SQLite
 can be reached so; elsewhere it goes to the Python thread too. SQLite has one writer anyway: one fair lock lets one
 transaction of either kind begin after the other, in order of the calls, so that the two connections never find each
-other busy. A hop to a Python thread costs about 100 us, which is why work comes in batches. Readers have a connection a
+other busy. Between two statements-only ones it is passed on when the first is handed over to be committed. A hop to a Python thread costs about 100 us, which is why work comes in batches. Readers have a connection a
 thread and see the snapshot of their BEGIN. The queue to the writer is bounded by those who wait on it: each caller has
 one piece of work in it, and callers are bounded by the RPC layer's calls in flight.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -154,17 +155,23 @@ class SqliteDatabase:
         self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._run, self._reader_engine, work)
 
-    async def write(self, work: Work[T], *, lane: int = 0, statements_only: bool = False) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        lane: int = 0,
+        statements_only: bool = False,
+        committing: Callable[[], None] | None = None,
+    ) -> T:
         self._check_open()
         loop = asyncio.get_running_loop()
         writing = self._lock_of(loop)
         await writing.acquire()
         if statements_only and sqlite.available():
-            try:
-                return await self._run_statements(work)
-            finally:
-                writing.release()
+            return await self._run_statements(work, writing, committing)
         try:
+            if self._statements is not None:
+                await self._statements.drained()
             running = loop.run_in_executor(self._writer, self._run, self._writer_engine, work)
         except BaseException:
             writing.release()
@@ -180,13 +187,27 @@ class SqliteDatabase:
         await asyncio.wait((running,))
         return running.result()
 
-    async def _run_statements(self, work: Work[T]) -> T:
+    async def _run_statements(
+        self, work: Work[T], writing: asyncio.Lock, committing: Callable[[], None] | None
+    ) -> T:
+        is_held = True
+
+        def pass_on() -> None:
+            nonlocal is_held
+            is_held = False
+            writing.release()
+            if committing is not None:
+                committing()
+
         try:
             if self._statements is None:
                 self._statements = StatementWriter(self._path, PRAGMAS, CACHED_STATEMENTS)
-            return await self._statements.run(work)
+            return await self._statements.run(work, pass_on)
         except Exception as error:
             raise_translated(error)
+        finally:
+            if is_held:
+                writing.release()
 
     def _lock_of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
         """The lock that a writing transaction holds. A lock serves one loop; the next loop finds nobody at work."""
@@ -207,6 +228,7 @@ class SqliteDatabase:
         loop = asyncio.get_running_loop()
         async with self._lock_of(loop):
             if self._statements is not None:
+                await self._statements.drained()
                 await self._statements.close()
             await loop.run_in_executor(self._writer, self._checkpoint)
         for pool in (self._readers, self._writer):

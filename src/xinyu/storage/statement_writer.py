@@ -6,7 +6,8 @@ something that is not there yet: rows, `rowcount`, `lastrowid`. The thread makes
 up; the loop's reader of it finishes the statements and wakes who waits. BEGIN goes ahead of the work, COMMIT follows
 it; the thread skips what follows an error and makes it the error of the COMMIT.
 
-Invariants: one transaction at a time, which the caller sees to; `run` returns or raises only when the thread is through
+Invariants: one transaction at a time, which the caller sees to, but the next may begin while the thread commits the one
+before; `run` returns or raises only when the thread is through
 with its transaction, whoever was cancelled meanwhile. Only a coroutine that is closed (its loop has gone) leaves
 without waiting, and the thread rolls back before it begins the next one's.
 
@@ -16,7 +17,7 @@ Cost: a greenlet, and a turn of the loop for each time that the work waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -36,10 +37,28 @@ class StatementWriter:
     def __init__(self, path: str, pragmas: Iterable[str], cached_statements: int) -> None:
         self._writer = sqlite.Writer(path, pragmas, cached_statements)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: set[asyncio.Future[None]] = set()
 
-    async def run(self, work: Work[T]) -> T:
-        """Runs `work` in one transaction. Raises what it raises, or sqlite3's errors."""
-        self._attach(asyncio.get_running_loop())
+    async def run(self, work: Work[T], committing: Callable[[], None]) -> T:
+        """Runs `work` in one transaction. Raises what it raises, or sqlite3's errors. `committing` is called when only
+        the thread has anything left to do: the next may begin, and begins behind it."""
+        loop = asyncio.get_running_loop()
+        self._attach(loop)
+        ended: asyncio.Future[None] = loop.create_future()
+        self._running.add(ended)
+        try:
+            return await self._transaction(work, committing)
+        finally:
+            self._running.discard(ended)
+            if not loop.is_closed():
+                ended.set_result(None)
+
+    async def drained(self) -> None:
+        """Waits until no transaction is under way. Nobody may begin one meanwhile."""
+        while self._running:
+            await asyncio.wait(set(self._running))
+
+    async def _transaction(self, work: Work[T], committing: Callable[[], None]) -> T:
         self._writer.begin()
         try:
             result = await greenlet_spawn(work, cast(Connection, StatementConnection(self)))
@@ -50,6 +69,7 @@ class StatementWriter:
             await self._through(self._writer.rollback())
             raise
         commit = self._writer.commit()
+        committing()
         await self._through(commit)
         if commit.error is not None:
             raise commit.error
