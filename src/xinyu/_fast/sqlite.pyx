@@ -94,7 +94,8 @@ cdef extern from "sqlite_thread.h" nogil:
     void sqlite_thread_release(sqlite_thread *thread)
 
 
-# Statements that may wait for the thread, and the bytes of their texts and values.
+# Statements that may wait for the thread, and the bytes of their texts and values. BEGIN, COMMIT and ROLLBACK are
+# always taken: a full queue must not keep a transaction from its end.
 MAX_WAITING = 4_096
 MAX_WAITING_BYTES = 64 << 20
 # Of rows that were found and not yet fetched.

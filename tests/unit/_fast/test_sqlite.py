@@ -197,6 +197,19 @@ def test_the_number_of_cached_statements_has_bounds(cached: int) -> None:
         Writer(":memory:", [], cached)
 
 
+@pytest.mark.parametrize("file", [None, "", "/no/such/library.so", "libc.so.6"])
+def test_where_sqlite_s_functions_are_not_found_it_is_not_available(file: str | None) -> None:
+    code = (
+        f"import _sqlite3; _sqlite3.__file__ = {file!r}\n"
+        "from xinyu._fast.sqlite import Writer, available\n"
+        "print(available())\n"
+        "try: Writer(':memory:', [], 1)\n"
+        "except RuntimeError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("False\nthe interpreter's SQLite cannot be called from here\n", "")
+
+
 # ---------------------------------------------------------------- the cache of statements
 
 
