@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mask.h"
 #include "utf8.h"
 
 enum ws_opcode { WS_OP_CONTINUATION = 0, WS_OP_TEXT = 1, WS_OP_BINARY = 2, WS_OP_CLOSE = 8, WS_OP_PING = 9, WS_OP_PONG = 10 };
@@ -84,28 +85,6 @@ static inline void ws_free(ws_parser *p) {
     free(p->message);
     free(p->control);
     ws_start(p);
-}
-
-/* XOR with the mask (section 5.3), eight bytes at a time; the mask is rotated to belong to the byte behind. */
-static inline void ws_mask(uint8_t *data, size_t n, uint8_t mask[4]) {
-    uint64_t wide;
-    size_t i = 0;
-    memcpy(&wide, mask, 4);
-    memcpy((uint8_t *)&wide + 4, mask, 4);
-    for (; i + 8 <= n; i += 8) {
-        uint64_t word;
-        memcpy(&word, data + i, 8);
-        word ^= wide;
-        memcpy(data + i, &word, 8);
-    }
-    for (; i < n; i++)
-        data[i] ^= mask[i & 3];
-    if (n & 3) {
-        uint8_t turned[4];
-        for (i = 0; i < 4; i++)
-            turned[i] = mask[(i + n) & 3];
-        memcpy(mask, turned, 4);
-    }
 }
 
 /* Codes that may stand in a close frame (section 7.4 and the IANA registry). */
