@@ -144,24 +144,41 @@ static inline unsigned ws_header_size(uint8_t second) {
     return 2 + (length == 127 ? 8 : length == 126 ? 2 : 0) + 4;
 }
 
+/* The second byte: the mask's bit, and the length of a control frame (section 5.5). */
+static inline const char *ws_check_second(uint8_t first, uint8_t second) {
+    if (!(second & 0x80)) /* section 5.1: a client must mask */
+        return "frame is not masked";
+    if ((first & 0x08) && (second & 0x7F) > WS_CONTROL_MAX)
+        return "control frame is too long";
+    return NULL;
+}
+
 /* Read a header from the cursor. WS_MORE with stage still WS_HEADER: the input ended first. */
 static inline int ws_read_header(ws_parser *p, const ws_limits *limits, uint8_t **cursor, uint8_t *end, ws_event *event) {
-    uint8_t *h = p->header;
-    unsigned size = p->header_length >= 2 ? ws_header_size(h[1]) : 2;
-    while (p->header_length < size) {
-        if (*cursor == end)
-            return WS_MORE;
-        h[p->header_length++] = *(*cursor)++;
-        if (p->header_length == 1) {
-            const char *why = ws_check_first(p, h[0]);
+    const uint8_t *h = *cursor;
+    const char *why;
+    unsigned size;
+    if (p->header_length == 0 && end - h >= WS_CLIENT_HEADER_MAX) { /* nearly always: read where it lies */
+        if ((why = ws_check_first(p, h[0])) != NULL || (why = ws_check_second(h[0], h[1])) != NULL)
+            return ws_fail(event, 1002, why);
+        size = ws_header_size(h[1]);
+        *cursor += size;
+    } else {
+        h = p->header;
+        size = p->header_length >= 2 ? ws_header_size(h[1]) : 2;
+        while (p->header_length < size) {
+            if (*cursor == end)
+                return WS_MORE;
+            p->header[p->header_length++] = *(*cursor)++;
+            why = NULL;
+            if (p->header_length == 1) {
+                why = ws_check_first(p, h[0]);
+            } else if (p->header_length == 2) {
+                why = ws_check_second(h[0], h[1]);
+                size = ws_header_size(h[1]);
+            }
             if (why != NULL)
                 return ws_fail(event, 1002, why);
-        } else if (p->header_length == 2) {
-            if (!(h[1] & 0x80)) /* section 5.1: a client must mask */
-                return ws_fail(event, 1002, "frame is not masked");
-            if ((h[0] & 0x08) && (h[1] & 0x7F) > WS_CONTROL_MAX)
-                return ws_fail(event, 1002, "control frame is too long");
-            size = ws_header_size(h[1]);
         }
     }
     uint64_t length = h[1] & 0x7F;

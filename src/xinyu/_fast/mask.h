@@ -73,7 +73,13 @@ static inline void mask_sse2(uint8_t *data, size_t n, uint32_t key) {
     uint8_t *last = data + n - 16;
     __m128i wide = _mm_set1_epi32((int)key);
     __m128i end = _mm_xor_si128(_mm_loadu_si128((const __m128i *)last), _mm_set1_epi32((int)mask_turned(key, n)));
-    for (; data < last; data += 16)
+    for (; last - data > 16; data += 32) {
+        __m128i a = _mm_xor_si128(_mm_loadu_si128((const __m128i *)data), wide);
+        __m128i b = _mm_xor_si128(_mm_loadu_si128((const __m128i *)(data + 16)), wide);
+        _mm_storeu_si128((__m128i *)data, a);
+        _mm_storeu_si128((__m128i *)(data + 16), b);
+    }
+    if (data < last)
         _mm_storeu_si128((__m128i *)data, _mm_xor_si128(_mm_loadu_si128((const __m128i *)data), wide));
     _mm_storeu_si128((__m128i *)last, end);
 }

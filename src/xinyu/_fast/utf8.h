@@ -12,8 +12,8 @@
  *
  * Each block takes the bytes one, two and three places back from memory, by loads that begin there. So blocks keep
  * nothing from one to the next: the last one may overlap the one before, and a block of ASCII behind three bytes of
- * ASCII is passed without looking closer. Only the first three bytes have nothing behind them and go the portable way,
- * as do what the text before still owed and, at the end, the last character, which says what is owed next.
+ * ASCII is passed without looking closer. What the text before still owed goes the portable way, as does, at the end, a
+ * character that is not complete: that leaves the state for the next call.
  *
  * Reads p[0..n) only, at any alignment.
  */
@@ -37,6 +37,24 @@ static inline void utf8_start(utf8_state *s) {
     s->low = 0x80;
     s->high = 0xBF;
     s->non_ascii = 0;
+}
+
+#define UTF8_SHORT 128 /* bytes: up to here a look for ASCII pays before a call is made */
+
+/* By words, the last of which may overlap the one before. */
+static inline int utf8_short_is_ascii(const uint8_t *p, size_t n) {
+    uint64_t word, all = 0;
+    if (n < 8) {
+        for (size_t i = 0; i < n; i++)
+            all |= p[i];
+        return all < 0x80;
+    }
+    for (size_t i = 0; i + 8 < n; i += 8) {
+        memcpy(&word, p + i, 8);
+        all |= word;
+    }
+    memcpy(&word, p + n - 8, 8);
+    return ((all | word) & UINT64_C(0x8080808080808080)) == 0;
 }
 
 static inline int utf8_feed_portable(utf8_state *s, const uint8_t *p, size_t n) {
@@ -154,6 +172,7 @@ static const uint8_t utf8_by_next_high[16] = {
 #define V_AND(v, w) _mm_and_si128(v, w)
 #define V_XOR(v, w) _mm_xor_si128(v, w)
 #define V_LESS(v, w) _mm_subs_epu8(v, w)
+#define V_BACK(v, k) _mm_slli_si128(v, k)
 #define V_ANY(v) (_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_setzero_si128())) != 0xFFFF)
 #define V_NON_ASCII(v) (_mm_movemask_epi8(v) != 0)
 #include "utf8_vector.h"
@@ -172,6 +191,7 @@ static const uint8_t utf8_by_next_high[16] = {
 #define V_AND(v, w) _mm256_and_si256(v, w)
 #define V_XOR(v, w) _mm256_xor_si256(v, w)
 #define V_LESS(v, w) _mm256_subs_epu8(v, w)
+#define V_BACK(v, k) _mm256_alignr_epi8(v, _mm256_permute2x128_si256(v, v, 0x08), 16 - (k))
 #define V_ANY(v) (!_mm256_testz_si256(v, v))
 #define V_NON_ASCII(v) (_mm256_movemask_epi8(v) != 0)
 #include "utf8_vector.h"
@@ -192,6 +212,7 @@ static const uint8_t utf8_by_next_high[16] = {
 #define V_AND(v, w) vandq_u8(v, w)
 #define V_XOR(v, w) veorq_u8(v, w)
 #define V_LESS(v, w) vqsubq_u8(v, w)
+#define V_BACK(v, k) vextq_u8(vdupq_n_u8(0), v, 16 - (k))
 #define V_ANY(v) (vmaxvq_u8(v) != 0)
 #define V_NON_ASCII(v) (vmaxvq_u8(v) > 0x7F)
 #include "utf8_vector.h"
@@ -201,7 +222,7 @@ static const uint8_t utf8_by_next_high[16] = {
 /* By the code of one level, which this machine must have: how the tests reach each of them. */
 static inline int utf8_feed_with(int level, utf8_state *s, const uint8_t *p, size_t n) {
 #if defined(SIMD_X86) || defined(SIMD_ARM)
-    if (s->owed && n >= 19) {
+    if (s->owed && n >= 16 + 3) {
         size_t owed = s->owed;
         if (!utf8_feed_portable(s, p, owed))
             return 0;
@@ -210,12 +231,12 @@ static inline int utf8_feed_with(int level, utf8_state *s, const uint8_t *p, siz
     }
 #endif
 #if defined(SIMD_X86)
-    if (level == SIMD_AVX2 && n >= 35)
+    if (level == SIMD_AVX2 && n >= 32 + 3)
         return utf8_feed_avx2(s, p, n);
-    if (level >= SIMD_SSSE3 && n >= 19)
+    if (level >= SIMD_SSSE3 && n >= 16 + 3)
         return utf8_feed_ssse3(s, p, n);
 #elif defined(SIMD_ARM)
-    if (level == SIMD_NEON && n >= 19)
+    if (level == SIMD_NEON && n >= 16 + 3)
         return utf8_feed_neon(s, p, n);
 #endif
     (void)level;
@@ -224,6 +245,8 @@ static inline int utf8_feed_with(int level, utf8_state *s, const uint8_t *p, siz
 
 /* 1: everything so far can be the beginning of valid text; 0: it cannot. At the end of the text also ask owed == 0. */
 static inline int utf8_feed(utf8_state *s, const uint8_t *p, size_t n) {
+    if (s->owed == 0 && n <= UTF8_SHORT && utf8_short_is_ascii(p, n))
+        return 1;
     return utf8_feed_with(simd_best(), s, p, n);
 }
 
