@@ -5,13 +5,13 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "simd.h" nogil:
     enum:
+        SIMD_UNKNOWN
         SIMD_PORTABLE
         SIMD_SSE2
         SIMD_SSSE3
         SIMD_AVX2
         SIMD_NEON
     bint simd_has(int level)
-    int simd_best()
 
 
 cdef extern from "mask.h" nogil:

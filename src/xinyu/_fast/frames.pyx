@@ -189,20 +189,23 @@ cdef class Utf8Validator:
     """
 
     cdef utf8_state state
-    cdef int level
+    cdef int level  # SIMD_UNKNOWN: as the engine
     cdef bint failed
 
     def __cinit__(self, implementation=None):
         if implementation is not None and implementation not in UTF8_IMPLEMENTATIONS:
             raise ValueError(f"no such implementation here: {implementation!r}")
-        self.level = simd_best() if implementation is None else _LEVELS[implementation]
+        self.level = SIMD_UNKNOWN if implementation is None else _LEVELS[implementation]
         utf8_start(&self.state)
 
     def feed(self, bytes data not None):
-        if not self.failed:
-            self.failed = not utf8_feed_with(
-                self.level, &self.state, <const uint8_t *>PyBytes_AS_STRING(data), len(data)
-            )
+        cdef const uint8_t *text = <const uint8_t *>PyBytes_AS_STRING(data)
+        if self.failed:
+            return False
+        if self.level == SIMD_UNKNOWN:
+            self.failed = not utf8_feed(&self.state, text, len(data))
+        else:
+            self.failed = not utf8_feed_with(self.level, &self.state, text, len(data))
         return not self.failed
 
     @property

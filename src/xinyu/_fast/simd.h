@@ -14,7 +14,7 @@
 #if defined(__x86_64__)
 #define SIMD_X86 1
 #include <immintrin.h>
-#elif defined(__aarch64__) && defined(__ARM_NEON)
+#elif defined(__aarch64__) && defined(__ARM_NEON) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define SIMD_ARM 1
 #include <arm_neon.h>
 #endif
