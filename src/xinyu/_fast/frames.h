@@ -139,8 +139,8 @@ static inline const char *ws_check_first(const ws_parser *p, uint8_t first) {
 }
 
 /* How long the header is that begins with these two bytes. */
-static inline unsigned ws_header_size(uint8_t second) {
-    unsigned length = second & 0x7F;
+static inline int ws_header_size(uint8_t second) {
+    int length = second & 0x7F;
     return 2 + (length == 127 ? 8 : length == 126 ? 2 : 0) + 4;
 }
 
@@ -157,8 +157,8 @@ static inline const char *ws_check_second(uint8_t first, uint8_t second) {
 static inline int ws_read_header(ws_parser *p, const ws_limits *limits, uint8_t **cursor, uint8_t *end, ws_event *event) {
     const uint8_t *h = *cursor;
     const char *why;
-    unsigned size;
-    if (p->header_length == 0 && end - h >= WS_CLIENT_HEADER_MAX) { /* nearly always: read where it lies */
+    int size;
+    if (p->header_length == 0 && end - h >= 2 && end - h >= ws_header_size(h[1])) { /* nearly always: where it lies */
         if ((why = ws_check_first(p, h[0])) != NULL || (why = ws_check_second(h[0], h[1])) != NULL)
             return ws_fail(event, 1002, why);
         size = ws_header_size(h[1]);

@@ -2,8 +2,8 @@
  *
  * No loop ends in single bytes. The last vector (or word) of the data is loaded before anything is written, and written
  * last, over what the loop did: it may overlap the loop's last block, and holds the same bytes there. Its key is the
- * mask turned to the place where it begins. Payload of 16 bytes and more goes by vectors of 16; from MASK_DISPATCH bytes
- * on, one call goes to the widest code of this machine.
+ * mask turned to the place where it begins. Payload of 16 bytes and more goes by vectors of 16; from MASK_DISPATCH
+ * bytes on, one call goes to the widest code of this machine.
  *
  * Reads and writes data[0..n) only, at any alignment. Cost: of a copy in place.
  */

@@ -1,9 +1,9 @@
 /* Which vector instructions the code of mask.h and utf8.h may use here.
  *
- * What every machine of the architecture has (SSE2 on x86-64, NEON on aarch64) is compiled in; what only newer ones have
- * (SSSE3, AVX2) is compiled into functions with a target attribute, and the processor is asked once, at the first use.
- * So one wheel runs everywhere. No ifunc and no constructor of our own: musl has no ifunc, and the answer is a plain
- * static of each extension that includes this.
+ * What every machine of the architecture has (SSE2 on x86-64, NEON on aarch64) is compiled in; what only newer ones
+ * have (SSSE3, AVX2) is compiled into functions with a target attribute, and the processor is asked once, at the first
+ * use. So one wheel runs everywhere. No ifunc and no constructor of our own: musl has no ifunc, and the answer is a
+ * plain static of each extension that includes this.
  *
  * Invariant: code of a level runs only where simd_has() said yes. The higher of two levels of one architecture includes
  * the lower.

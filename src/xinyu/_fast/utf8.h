@@ -4,11 +4,11 @@
  * them (it is narrower than 80..BF after E0, ED, F0 and F4). So a sequence that cannot become valid is refused at its
  * first impossible byte, wherever the input was split.
  *
- * The portable form walks that state byte by byte, eight bytes of ASCII at a time. The vector forms follow J. Keiser and
- * D. Lemire, "Validating UTF-8 in less than one instruction per byte" (2021): all that can be wrong with two bytes side by
- * side depends on three nibbles of them, so each nibble looks up in a table of 16 which faults it allows, and a fault is
- * what all three allow. That a continuation byte behind another is a fault, or is owed, depends on the bytes two and
- * three places back: there stands a lead of three or four bytes, or not.
+ * The portable form walks that state byte by byte, eight bytes of ASCII at a time. The vector forms follow J. Keiser
+ * and D. Lemire, "Validating UTF-8 in less than one instruction per byte" (2021): all that can be wrong with two bytes
+ * side by side depends on three nibbles of them, so each nibble looks up in a table of 16 which faults it allows, and a
+ * fault is what all three allow. That a continuation byte behind another is a fault, or is owed, depends on the bytes
+ * two and three places back: there stands a lead of three or four bytes, or not.
  *
  * Each block takes the bytes one, two and three places back from memory, by loads that begin there. So blocks keep
  * nothing from one to the next: the last one may overlap the one before, and a block of ASCII behind three bytes of
@@ -39,24 +39,7 @@ static inline void utf8_start(utf8_state *s) {
     s->non_ascii = 0;
 }
 
-#define UTF8_SHORT 128 /* bytes: up to here a look for ASCII pays before a call is made */
-
-/* By words, the last of which may overlap the one before. */
-static inline int utf8_short_is_ascii(const uint8_t *p, size_t n) {
-    uint64_t word, all = 0;
-    if (n < 8) {
-        for (size_t i = 0; i < n; i++)
-            all |= p[i];
-        return all < 0x80;
-    }
-    for (size_t i = 0; i + 8 < n; i += 8) {
-        memcpy(&word, p + i, 8);
-        all |= word;
-    }
-    memcpy(&word, p + n - 8, 8);
-    return ((all | word) & UINT64_C(0x8080808080808080)) == 0;
-}
-
+/* The whole method in plain C: the fallback, and what the vector forms are proved against. As utf8_feed(). */
 static inline int utf8_feed_portable(utf8_state *s, const uint8_t *p, size_t n) {
     const uint8_t *end = p + n;
     uint8_t owed = s->owed, low = s->low, high = s->high;
@@ -241,6 +224,24 @@ static inline int utf8_feed_with(int level, utf8_state *s, const uint8_t *p, siz
 #endif
     (void)level;
     return utf8_feed_portable(s, p, n);
+}
+
+#define UTF8_SHORT 128 /* bytes: up to here a look for ASCII pays before a call is made */
+
+/* By words, the last of which may overlap the one before. */
+static inline int utf8_short_is_ascii(const uint8_t *p, size_t n) {
+    uint64_t word, all = 0;
+    if (n < 8) {
+        for (size_t i = 0; i < n; i++)
+            all |= p[i];
+        return all < 0x80;
+    }
+    for (size_t i = 0; i + 8 < n; i += 8) {
+        memcpy(&word, p + i, 8);
+        all |= word;
+    }
+    memcpy(&word, p + n - 8, 8);
+    return ((all | word) & UINT64_C(0x8080808080808080)) == 0;
 }
 
 /* 1: everything so far can be the beginning of valid text; 0: it cannot. At the end of the text also ask owed == 0. */
