@@ -3,8 +3,8 @@
  * Expects: UTF8_NAME (the function), UTF8_TARGET (its attributes), V (the vector), V_BYTES, and of V: V_LOAD(p),
  * V_TABLE(p) (16 bytes, in each lane), V_LOOK(table, nibbles), V_HIGH(v) and V_LOW(v) (nibbles), V_FILL(byte), V_OR,
  * V_AND, V_XOR, V_LESS(v, w) (saturating subtraction), V_BACK(v, k) (as a load k bytes earlier, with zeros for what
- * lies before the text), V_ANY(v) (any bit set?) and V_NON_ASCII(v) (any byte above 7F?). The macros are undefined again
- * at the end.
+ * lies before the text), V_ANY(v) (any bit set?) and V_NON_ASCII(v) (any byte above 7F?). The macros are gone again at
+ * the end.
  */
 
 /* Faults at each byte of `now`; back1 to back3 are the vectors that begin one to three bytes earlier. */
