@@ -3,12 +3,30 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
+cdef extern from "simd.h" nogil:
+    enum:
+        SIMD_UNKNOWN
+        SIMD_PORTABLE
+        SIMD_SSE2
+        SIMD_SSSE3
+        SIMD_AVX2
+        SIMD_NEON
+    bint simd_has(int level)
+
+
+cdef extern from "mask.h" nogil:
+    void ws_mask(uint8_t *data, size_t n, uint8_t *mask)
+    void mask_with(int level, uint8_t *data, size_t n, uint32_t key)
+    uint32_t mask_turned(uint32_t key, size_t n)
+
+
 cdef extern from "utf8.h" nogil:
     ctypedef struct utf8_state:
         uint8_t owed
         uint8_t non_ascii
     void utf8_start(utf8_state *s)
     int utf8_feed(utf8_state *s, const uint8_t *p, size_t n)
+    int utf8_feed_with(int level, utf8_state *s, const uint8_t *p, size_t n)
 
 
 cdef extern from "frames.h" nogil:
@@ -58,7 +76,6 @@ cdef extern from "frames.h" nogil:
     void ws_start(ws_parser *p)
     void ws_done(ws_parser *p)
     void ws_free(ws_parser *p)
-    void ws_mask(uint8_t *data, size_t n, uint8_t *mask)
     int ws_keep(ws_parser *p, const uint8_t *data, size_t n)
     int ws_close_code_allowed(uint32_t code)
     size_t ws_header(uint8_t *out, uint8_t first, uint64_t length)

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mask.h"
 #include "utf8.h"
 
 enum ws_opcode { WS_OP_CONTINUATION = 0, WS_OP_TEXT = 1, WS_OP_BINARY = 2, WS_OP_CLOSE = 8, WS_OP_PING = 9, WS_OP_PONG = 10 };
@@ -86,28 +87,6 @@ static inline void ws_free(ws_parser *p) {
     ws_start(p);
 }
 
-/* XOR with the mask (section 5.3), eight bytes at a time; the mask is rotated to belong to the byte behind. */
-static inline void ws_mask(uint8_t *data, size_t n, uint8_t mask[4]) {
-    uint64_t wide;
-    size_t i = 0;
-    memcpy(&wide, mask, 4);
-    memcpy((uint8_t *)&wide + 4, mask, 4);
-    for (; i + 8 <= n; i += 8) {
-        uint64_t word;
-        memcpy(&word, data + i, 8);
-        word ^= wide;
-        memcpy(data + i, &word, 8);
-    }
-    for (; i < n; i++)
-        data[i] ^= mask[i & 3];
-    if (n & 3) {
-        uint8_t turned[4];
-        for (i = 0; i < 4; i++)
-            turned[i] = mask[(i + n) & 3];
-        memcpy(mask, turned, 4);
-    }
-}
-
 /* Codes that may stand in a close frame (section 7.4 and the IANA registry). */
 static inline int ws_close_code_allowed(uint32_t code) {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
@@ -160,29 +139,46 @@ static inline const char *ws_check_first(const ws_parser *p, uint8_t first) {
 }
 
 /* How long the header is that begins with these two bytes. */
-static inline unsigned ws_header_size(uint8_t second) {
-    unsigned length = second & 0x7F;
+static inline int ws_header_size(uint8_t second) {
+    int length = second & 0x7F;
     return 2 + (length == 127 ? 8 : length == 126 ? 2 : 0) + 4;
+}
+
+/* The second byte: the mask's bit, and the length of a control frame (section 5.5). */
+static inline const char *ws_check_second(uint8_t first, uint8_t second) {
+    if (!(second & 0x80)) /* section 5.1: a client must mask */
+        return "frame is not masked";
+    if ((first & 0x08) && (second & 0x7F) > WS_CONTROL_MAX)
+        return "control frame is too long";
+    return NULL;
 }
 
 /* Read a header from the cursor. WS_MORE with stage still WS_HEADER: the input ended first. */
 static inline int ws_read_header(ws_parser *p, const ws_limits *limits, uint8_t **cursor, uint8_t *end, ws_event *event) {
-    uint8_t *h = p->header;
-    unsigned size = p->header_length >= 2 ? ws_header_size(h[1]) : 2;
-    while (p->header_length < size) {
-        if (*cursor == end)
-            return WS_MORE;
-        h[p->header_length++] = *(*cursor)++;
-        if (p->header_length == 1) {
-            const char *why = ws_check_first(p, h[0]);
+    const uint8_t *h = *cursor;
+    const char *why;
+    int size;
+    if (p->header_length == 0 && end - h >= 2 && end - h >= ws_header_size(h[1])) { /* nearly always: where it lies */
+        if ((why = ws_check_first(p, h[0])) != NULL || (why = ws_check_second(h[0], h[1])) != NULL)
+            return ws_fail(event, 1002, why);
+        size = ws_header_size(h[1]);
+        *cursor += size;
+    } else {
+        h = p->header;
+        size = p->header_length >= 2 ? ws_header_size(h[1]) : 2;
+        while (p->header_length < size) {
+            if (*cursor == end)
+                return WS_MORE;
+            p->header[p->header_length++] = *(*cursor)++;
+            why = NULL;
+            if (p->header_length == 1) {
+                why = ws_check_first(p, h[0]);
+            } else if (p->header_length == 2) {
+                why = ws_check_second(h[0], h[1]);
+                size = ws_header_size(h[1]);
+            }
             if (why != NULL)
                 return ws_fail(event, 1002, why);
-        } else if (p->header_length == 2) {
-            if (!(h[1] & 0x80)) /* section 5.1: a client must mask */
-                return ws_fail(event, 1002, "frame is not masked");
-            if ((h[0] & 0x08) && (h[1] & 0x7F) > WS_CONTROL_MAX)
-                return ws_fail(event, 1002, "control frame is too long");
-            size = ws_header_size(h[1]);
         }
     }
     uint64_t length = h[1] & 0x7F;

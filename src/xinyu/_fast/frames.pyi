@@ -9,6 +9,10 @@ OP_CLOSE: Final[int]
 OP_PING: Final[int]
 OP_PONG: Final[int]
 
+# What this machine can run, the slowest first: names for mask_in_place() and Utf8Validator.
+MASK_IMPLEMENTATIONS: Final[tuple[str, ...]]
+UTF8_IMPLEMENTATIONS: Final[tuple[str, ...]]
+
 _Event: TypeAlias = (
     tuple[Literal["text"], str]
     | tuple[Literal["binary", "ping", "pong"], bytes]
@@ -37,6 +41,14 @@ def build_frame(opcode: int, payload: bytes, *, fin: bool = True, mask: bytes | 
     """One frame: as the server sends it, or as a client does when a mask of 4 bytes is given."""
 
 def apply_mask(data: bytes, mask: bytes) -> bytes: ...
+def mask_in_place(
+    data: bytearray, mask: bytes, start: int = 0, stop: int | None = None, implementation: str | None = None
+) -> bytes:
+    """XOR data[start:stop] with a mask of 4 bytes; returns the mask as it goes on at stop.
+
+    By the code that the engine would take here, or by one of MASK_IMPLEMENTATIONS. ValueError: a bad range or name.
+    """
+
 def close_code_allowed(code: int) -> bool: ...
 def accept_key(key: bytes) -> bytes:
     """Sec-WebSocket-Accept for a Sec-WebSocket-Key of 24 characters (section 4.2.2)."""
@@ -46,8 +58,16 @@ def legacy_ping(text: bytes) -> bool:
 
 @final
 class Utf8Validator:
-    """Incremental UTF-8 validation: feed() says whether the text can still become valid."""
+    """Incremental UTF-8 validation: feed() says whether the text can still become valid.
 
+    By the code that the engine would take here, or by one of UTF8_IMPLEMENTATIONS.
+    """
+
+    def __new__(cls, implementation: str | None = None) -> Self:
+        """ValueError: no such implementation here."""
     def feed(self, data: bytes) -> bool: ...
     @property
     def complete(self) -> bool: ...
+    @property
+    def ascii(self) -> bool:
+        """Nothing but ASCII so far (of text that is valid so far)."""

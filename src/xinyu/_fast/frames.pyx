@@ -1,11 +1,11 @@
-"""RFC 6455 frames without sockets: the engine's own parser and builder (frames.h, utf8.h), fed from Python.
+"""RFC 6455 frames without sockets: the engine's own parser and builder (frames.h, mask.h, utf8.h), fed from Python.
 
 The engine uses the C functions directly. This module is how tests, fuzzers and benchmarks reach the very same code, and
 how the load generator builds a client's frames.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -19,6 +19,11 @@ OP_BINARY = WS_OP_BINARY
 OP_CLOSE = WS_OP_CLOSE
 OP_PING = WS_OP_PING
 OP_PONG = WS_OP_PONG
+
+_LEVELS = {"portable": SIMD_PORTABLE, "sse2": SIMD_SSE2, "ssse3": SIMD_SSSE3, "avx2": SIMD_AVX2, "neon": SIMD_NEON}
+# What this machine can run, the slowest first: names for mask_in_place() and Utf8Validator.
+MASK_IMPLEMENTATIONS = tuple([name for name, level in _LEVELS.items() if name != "ssse3" and simd_has(level)])
+UTF8_IMPLEMENTATIONS = tuple([name for name, level in _LEVELS.items() if name != "sse2" and simd_has(level)])
 
 
 @cython.final
@@ -132,6 +137,31 @@ def apply_mask(bytes data not None, bytes mask not None):
     return bytes([data[0] ^ key[0]]) if data else b""
 
 
+def mask_in_place(bytearray data not None, bytes mask not None, Py_ssize_t start=0, stop=None, implementation=None):
+    """XOR data[start:stop] with a mask of 4 bytes; returns the mask as it goes on at stop.
+
+    By the code that the engine would take here, or by one of MASK_IMPLEMENTATIONS.
+    """
+    cdef Py_ssize_t end = len(data) if stop is None else stop
+    cdef uint32_t key
+    cdef uint8_t turned[4]
+    if len(mask) != 4:
+        raise ValueError("a mask has four bytes")
+    if not 0 <= start <= end <= len(data):
+        raise ValueError("start and stop must lie in data, in this order")
+    if implementation is not None and implementation not in MASK_IMPLEMENTATIONS:
+        raise ValueError(f"no such implementation here: {implementation!r}")
+    memcpy(turned, PyBytes_AS_STRING(mask), 4)
+    if implementation is None:
+        ws_mask(<uint8_t *>data + start, end - start, turned)
+    else:
+        memcpy(&key, turned, 4)
+        mask_with(_LEVELS[implementation], <uint8_t *>data + start, end - start, key)
+        key = mask_turned(key, end - start)
+        memcpy(turned, &key, 4)
+    return PyBytes_FromStringAndSize(<char *>turned, 4)
+
+
 def close_code_allowed(code):
     """May this code stand in a close frame? (section 7.4)"""
     return 0 <= code < 1 << 16 and ws_close_code_allowed(code) != 0
@@ -153,20 +183,37 @@ def legacy_ping(bytes text not None):
 
 @cython.final
 cdef class Utf8Validator:
-    """Incremental UTF-8 validation: feed() says whether the text can still become valid."""
+    """Incremental UTF-8 validation: feed() says whether the text can still become valid.
+
+    By the code that the engine would take here, or by one of UTF8_IMPLEMENTATIONS.
+    """
 
     cdef utf8_state state
+    cdef int level  # SIMD_UNKNOWN: as the engine
     cdef bint failed
 
-    def __cinit__(self):
+    def __cinit__(self, implementation=None):
+        if implementation is not None and implementation not in UTF8_IMPLEMENTATIONS:
+            raise ValueError(f"no such implementation here: {implementation!r}")
+        self.level = SIMD_UNKNOWN if implementation is None else _LEVELS[implementation]
         utf8_start(&self.state)
 
     def feed(self, bytes data not None):
-        if not self.failed:
-            self.failed = not utf8_feed(&self.state, <const uint8_t *>PyBytes_AS_STRING(data), len(data))
+        cdef const uint8_t *text = <const uint8_t *>PyBytes_AS_STRING(data)
+        if self.failed:
+            return False
+        if self.level == SIMD_UNKNOWN:
+            self.failed = not utf8_feed(&self.state, text, len(data))
+        else:
+            self.failed = not utf8_feed_with(self.level, &self.state, text, len(data))
         return not self.failed
 
     @property
     def complete(self):
         """Valid, and not in the middle of a character."""
         return not self.failed and self.state.owed == 0
+
+    @property
+    def ascii(self):
+        """Nothing but ASCII so far (of text that is valid so far)."""
+        return not self.state.non_ascii
