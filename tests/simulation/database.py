@@ -45,6 +45,7 @@ class SimulatedDatabase:
         self.after_commit: Callable[[Connection], None] | None = None
         self.lose_next_answer = False  # of the next write that commits
         self.refuse_next = False  # the next write
+        self._answers = asyncio.Lock()
         self._connection = create_sqlite_engine(":memory:", writer=True).connect()
         self.load(_migrated())
 
@@ -56,7 +57,14 @@ class SimulatedDatabase:
             raise Unavailable("simulated: the read failed")
         return self.run(work)
 
-    async def write(self, work: Work[T], *, lane: int = 0, statements_only: bool = False) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        lane: int = 0,
+        statements_only: bool = False,
+        committing: Callable[[], None] | None = None,
+    ) -> T:
         await self._give_way()
         fault = self._random.random()
         if fault < self.fault_rate / 3 or self.refuse_next:
@@ -67,10 +75,14 @@ class SimulatedDatabase:
         result = self.run(work)
         if self.after_commit is not None:
             self.run(self.after_commit)
-        if fault < self.fault_rate or self.lose_next_answer:
-            self.lose_next_answer = False
-            raise Unavailable("simulated: committed, but its answer was lost")
-        await self._give_way()
+        is_lost = fault < self.fault_rate or self.lose_next_answer
+        self.lose_next_answer = False
+        async with self._answers:  # they come in the order of the commits
+            if committing is not None:
+                committing()
+            await self._give_way()
+            if is_lost:
+                raise Unavailable("simulated: committed, but its answer was lost")
         return result
 
     async def close(self) -> None:

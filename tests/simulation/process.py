@@ -105,8 +105,17 @@ class _Database:
     async def read(self, work: Work[T]) -> T:
         return await self._database.read(self._alive(work))
 
-    async def write(self, work: Work[T], *, lane: int = 0, statements_only: bool = False) -> T:
-        return await self._database.write(self._alive(work), lane=lane, statements_only=statements_only)
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        lane: int = 0,
+        statements_only: bool = False,
+        committing: Callable[[], None] | None = None,
+    ) -> T:
+        return await self._database.write(
+            self._alive(work), lane=lane, statements_only=statements_only, committing=committing
+        )
 
     def _alive(self, work: Work[T]) -> Work[T]:
         def checked(connection: Connection) -> T:

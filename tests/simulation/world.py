@@ -199,7 +199,8 @@ class World:
                 messages=[
                     message_pb2.NewMessage(
                         user_id=user_id,
-                        target=message_pb2.TalkTarget(talk_mode=send.talk_mode, to_from_id=send.to_from_id),
+                        talk_mode=send.talk_mode,
+                        to_from_id=send.to_from_id,
                         msg_type=1,
                         body=json.dumps(send.body).encode(),
                         msg_id=send.msg_id,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -101,7 +101,7 @@ class TalkKey(NamedTuple):
     def of(cls, user_id: int, mode: int, to_from_id: int) -> TalkKey:
         if mode == TalkMode.GROUP:
             return cls(mode, to_from_id)
-        return cls(mode, min(user_id, to_from_id), max(user_id, to_from_id))
+        return cls(mode, user_id, to_from_id) if user_id < to_from_id else cls(mode, to_from_id, user_id)
 
     def peer_of(self, user_id: int) -> int:
         """`to_from_id` as `user_id` names this talk."""
@@ -181,6 +181,7 @@ class StoredMessage:
     sent_at_ms: int
     recalled_by: int = 0
     expired: bool = False
+    shown: Any = field(default=None, compare=False, repr=False)  # view.py's: what clients read, once it is encoded
 
     @property
     def digest(self) -> str:

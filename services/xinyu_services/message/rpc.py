@@ -48,7 +48,7 @@ class MessageRpc:
     async def send(self, request: wire.SendRequest, context: Context) -> wire.SendResponse:
         messages = [
             NewMessage(
-                TalkKey.of(m.user_id, m.target.talk_mode, m.target.to_from_id),
+                TalkKey.of(m.user_id, m.talk_mode, m.to_from_id),
                 m.user_id,
                 m.msg_type,
                 m.body.decode(),
@@ -74,7 +74,7 @@ class MessageRpc:
                 response.results.add(record=_encode(record), msg_id=new.msg_id, sent_at_ms=now_ms)
                 continue
             answer = response.results.add()
-            answer.record = _encode(self._view.record(message, sender, asked.codec))
+            answer.record = self._view.record_json(message, sender, asked.codec)
             answer.msg_id, answer.talk_id, answer.sequence = message.msg_id, message.talk_id, message.sequence
             answer.sent_at_ms, answer.replayed = message.sent_at_ms, result.replayed
         return response

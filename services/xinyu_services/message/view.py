@@ -99,6 +99,16 @@ class MessageView:
             "{}" if recalled else message.quote,
         )
 
+    def record_json(self, message: StoredMessage, sender: Name, codec: int) -> bytes:
+        """`record` encoded, once for the sender's answer and the push."""
+        key = (codec, sender, message.recalled_by)
+        if message.shown is not None and message.shown[0] == key:
+            encoded: bytes = message.shown[1]
+            return encoded
+        encoded = _encode(self.record(message, sender, codec))
+        message.shown = (key, encoded)
+        return encoded
+
     def records(self, messages: Iterable[StoredMessage], names: Mapping[int, Name], codec: int) -> list[Record]:
         return [self.record(m, names.get(m.sender_id, NOBODY), codec) for m in messages]
 
@@ -143,16 +153,15 @@ class MessageView:
 
     def im_message(self, key: TalkKey, message: StoredMessage, sender: Name, codec: int) -> bytes:
         """Single chats: to_from_id is the receiver's user id for both sides (contract: ws-events)."""
-        payload: dict[str, Any] = {
-            "to_from_id": key.peer_of(message.sender_id),
-            "from_id": message.sender_id,
-            "talk_mode": key.mode,
-            "body": self.record(message, sender, codec),
-        }
-        if codec == LEGACY_CODEC:
-            return envelope("im.message", payload, f"m-{message.talk_id}-{message.sequence}")
-        payload["talk_id"], payload["sequence"] = message.talk_id, message.sequence
-        return envelope("im.message", payload)
+        talk_id, sequence = message.talk_id, message.sequence
+        own = (
+            b'},"ackid":"m-%d-%d"}' % (talk_id, sequence)
+            if codec == LEGACY_CODEC
+            else b',"talk_id":%d,"sequence":%d}}' % (talk_id, sequence)
+        )
+        return b'{"event":"im.message","payload":{"to_from_id":%d,"from_id":%d,"talk_mode":%d,"body":%b%b' % (
+            key.peer_of(message.sender_id), message.sender_id, key.mode, self.record_json(message, sender, codec), own,
+        )  # fmt: skip
 
     def session_update(
         self,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 
-from xinyu.base.errors import XinYuError
 from xinyu.gateway.ws.event import ClientEvent, EventCall
 from xinyu.wire.v1 import message_pb2 as wire
 from xinyu.wire.v1.message_rpc import MessageStub
@@ -38,9 +36,6 @@ def events(messages: MessageStub, max_text_characters: int) -> list[ClientEvent]
     """This room's client events."""
     calls = MessageCalls(messages, max_text_characters)
 
-    async def send(events: Sequence[tuple[EventCall, SendEvent]]) -> Sequence[msgspec.Raw | XinYuError]:
-        return await calls.send([(call.user_id, call.codec, body) for call, body in events])
-
     async def revoke(call: EventCall, body: RevokeBody) -> None:
         await calls.revoke(call.user_id, body)
 
@@ -58,7 +53,7 @@ def events(messages: MessageStub, max_text_characters: int) -> list[ClientEvent]
         await messages.typing(wire.TypingRequest(user_id=call.user_id, target=target))
 
     return [
-        ClientEvent("im.message.send", SendEvent, together=send, limit="send"),
+        ClientEvent("im.message.send", SendEvent, together=calls.send, limit="send"),
         ClientEvent("im.message.revoke", RevokeBody, revoke),
         ClientEvent("im.message.range", RangeBody, range_),
         ClientEvent("im.talk.members", MembersBody, members),

@@ -135,8 +135,9 @@ class Dispatcher:
     # ---------------------------------------------------------------- one batch
 
     def _take(self, row_id: int, events: Sequence[Event], *, remade: bool) -> asyncio.Future[None]:
-        commands = [event for event in events if self._source.is_command(event)]
-        pushes = [event for event in events if not self._source.is_command(event)]
+        is_command = self._source.is_command
+        commands = [event for event in events if is_command(event)]
+        pushes = [event for event in events if not is_command(event)] if commands else events
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not row_id:
             done.set_result(None)
@@ -223,7 +224,10 @@ class Dispatcher:
         if not located:
             return
         requests = _requests(pushes, located)
-        await asyncio.gather(*(self._deliver_to(gateway, request) for gateway, request in requests.items()))
+        if len(requests) == 1:
+            await self._deliver_to(*requests.popitem())
+        else:
+            await asyncio.gather(*(self._deliver_to(gateway, request) for gateway, request in requests.items()))
 
     async def _deliver_to(self, gateway: str, request: gateway_pb2.DeliverRequest) -> None:
         for attempt in (1, 2):

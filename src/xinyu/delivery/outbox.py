@@ -20,8 +20,7 @@ number of events.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -39,8 +38,7 @@ CLAIM_LIMIT: Final = 500
 UNREMEMBERED_AFTER_MS: Final = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One thing that happened: its kind and the few values from which it can be told again. Values are JSON scalars or
     lists of such. `fresh` is what the transaction knew, in memory only, so that telling it needs no reading; an event
     that was found in the table has none."""

@@ -4,9 +4,10 @@ Work that uses Core runs on a Python thread with a connection of its own; statem
 loop's thread, with its statements on a C thread and its connection (`statement_writer`), where the interpreter's SQLite
 can be reached so; elsewhere it goes to the Python thread too. SQLite has one writer anyway: one fair lock lets one
 transaction of either kind begin after the other, in order of the calls, so that the two connections never find each
-other busy. Between two statements-only ones it is passed on when the first is handed over to be committed. A hop to a Python thread costs about 100 us, which is why work comes in batches. Readers have a connection a
-thread and see the snapshot of their BEGIN. The queue to the writer is bounded by those who wait on it: each caller has
-one piece of work in it, and callers are bounded by the RPC layer's calls in flight.
+other busy. Between two statements-only ones it is passed on as soon as the first is handed over to be committed. A hop
+to a Python thread costs about 100 us, which is why work comes in batches. Readers have a connection a thread and see
+the snapshot of their BEGIN. The queue to the writer is bounded by those who wait on it: each caller has one piece of
+work in it, and callers are bounded by the RPC layer's calls in flight.
 """
 
 from __future__ import annotations

@@ -269,7 +269,8 @@ class Rooms:
         result = await self.send_new(
             message_pb2.NewMessage(
                 user_id=user_id,
-                target=message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id),
+                talk_mode=mode,
+                to_from_id=to_from_id,
                 msg_type=1,
                 body=json.dumps({"content": text}).encode(),
                 msg_id=msg_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -97,16 +97,23 @@ class TracedDatabase(SqliteDatabase):
             raw.set_trace_callback(None)
             self.transactions.append(transaction)
 
-    async def write(self, work: Work[T], *, lane: int = 0, statements_only: bool = False) -> T:
+    async def write(
+        self,
+        work: Work[T],
+        *,
+        lane: int = 0,
+        statements_only: bool = False,
+        committing: Callable[[], None] | None = None,
+    ) -> T:
         if not (statements_only and sqlite.available()):
-            return await super().write(work, lane=lane, statements_only=statements_only)
+            return await super().write(work, lane=lane, statements_only=statements_only, committing=committing)
         transaction = Transaction()
 
         def traced(connection: Connection) -> T:
             return work(cast(Connection, _TracedConnection(connection, transaction)))
 
         try:
-            return await super().write(traced, lane=lane, statements_only=True)
+            return await super().write(traced, lane=lane, statements_only=True, committing=committing)
         finally:
             self.transactions.append(transaction)
 

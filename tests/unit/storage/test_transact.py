@@ -19,7 +19,14 @@ class FailingDatabase:
         self.failures = list(failures)
         self.runs = 0
 
-    async def write(self, work: Callable[[Any], Any], *, lane: int = 0, statements_only: bool = False) -> Any:
+    async def write(
+        self,
+        work: Callable[[Any], Any],
+        *,
+        lane: int = 0,
+        statements_only: bool = False,
+        committing: Callable[[], None] | None = None,
+    ) -> Any:
         self.runs += 1
         if self.failures:
             raise self.failures.pop(0)

@@ -78,6 +78,9 @@ CLOSE_WITHIN_S: Final = 2.0
 MIN_CLOSE_RATE_PER_S: Final = 1000
 # Events in one call: what a lane of the message room takes in one transaction.
 MAX_TOGETHER: Final = 200
+# While so many of their calls are under way, events gather until one of these ends, but no longer than that.
+CALLS_AT_ONCE: Final = 2
+COLLECT_AT_MOST_S: Final = 0.005
 _CODEC_BITS: Final = 2
 
 
@@ -139,6 +142,8 @@ class WebSocketGateway:
         self._opening: set[int] = set()  # connections whose session.open is being looked at
         self._collected: list[_Collected] = []
         self._collected_for: _Handler | None = None
+        self._calls_together = 0
+        self._hand_on_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         sync_required = fast.encode_frame(envelopes.event("sync.required", {"reason": "behind"}))
@@ -412,13 +417,21 @@ class WebSocketGateway:
             self._hand_on()
         if not self._collected:
             self._collected_for = handler
-            asyncio.get_running_loop().call_soon(self._hand_on)
+            loop = asyncio.get_running_loop()
+            if self._calls_together < CALLS_AT_ONCE:
+                loop.call_soon(self._hand_on)
+            else:
+                self._hand_on_timer = loop.call_later(COLLECT_AT_MOST_S, self._hand_on)
         self._collected.append(collected)
         if client_trace_id or len(self._collected) >= MAX_TOGETHER:
             self._hand_on(client_trace_id)
 
     def _hand_on(self, client_trace_id: str = "") -> None:
+        if self._hand_on_timer is not None:
+            self._hand_on_timer.cancel()
+            self._hand_on_timer = None
         if self._collected and self._collected_for is not None:
+            self._calls_together += 1
             collected, self._collected = self._collected, []
             self._own(self._handle_together(self._collected_for, collected, client_trace_id))
 
@@ -444,6 +457,8 @@ class WebSocketGateway:
                 self._answer(connection, call.codec, ackid, result)
             for connection, _, _, _ in collected:
                 self.engine.release(connection)
+            self._calls_together -= 1
+            self._hand_on()
 
     def _answer(self, id: int, codec: int, ackid: str, result: Any) -> None:
         if isinstance(result, XinYuError):

@@ -226,13 +226,17 @@ class NewMessage(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
-    TARGET_FIELD_NUMBER: _builtins.int
+    TALK_MODE_FIELD_NUMBER: _builtins.int
+    TO_FROM_ID_FIELD_NUMBER: _builtins.int
     MSG_TYPE_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     QUOTE_ID_FIELD_NUMBER: _builtins.int
     MSG_ID_FIELD_NUMBER: _builtins.int
     CODEC_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
+    talk_mode: _builtins.int
+    """1 user, 2 group"""
+    to_from_id: _builtins.int
     msg_type: _builtins.int
     body: _builtins.bytes
     """JSON object: the `extra` that records will show"""
@@ -241,22 +245,21 @@ class NewMessage(_message.Message):
     msg_id: _builtins.str
     """"" = the service makes one"""
     codec: _options_pb2.Codec.ValueType
-    @_builtins.property
-    def target(self) -> Global___TalkTarget: ...
     def __init__(
         self,
         *,
         user_id: _builtins.int = ...,
-        target: Global___TalkTarget | None = ...,
+        talk_mode: _builtins.int = ...,
+        to_from_id: _builtins.int = ...,
         msg_type: _builtins.int = ...,
         body: _builtins.bytes = ...,
         quote_id: _builtins.str = ...,
         msg_id: _builtins.str = ...,
         codec: _options_pb2.Codec.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "codec", b"codec", "msg_id", b"msg_id", "msg_type", b"msg_type", "quote_id", b"quote_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "codec", b"codec", "msg_id", b"msg_id", "msg_type", b"msg_type", "quote_id", b"quote_id", "talk_mode", b"talk_mode", "to_from_id", b"to_from_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

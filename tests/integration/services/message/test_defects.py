@@ -202,7 +202,7 @@ async def test_18_nobody_gets_into_the_list_of_a_group_that_he_is_not_in(rooms: 
 async def test_38_a_short_page_means_the_end(rooms: Rooms) -> None:
     await rooms.befriend(1, 2)
     for n in range(40):
-        message = message_pb2.NewMessage(user_id=1, target=target(1, 2), msg_type=1, body=b'{"content":"t"}')
+        message = message_pb2.NewMessage(user_id=1, talk_mode=1, to_from_id=2, msg_type=1, body=b'{"content":"t"}')
         if n % 10 == 0:
             message.msg_type, message.body = 2, b'{"lang":"c","code":"x"}'
         await rooms.send_new(message)
@@ -235,6 +235,6 @@ async def test_47_a_group_s_number_may_be_above_every_user_s(rooms: Rooms) -> No
 async def test_48_everybody_can_be_mentioned(rooms: Rooms) -> None:
     await rooms.roster(7, [(1, 1, 1, 1), (2, 1, 3, 1)])
     body = json.dumps({"content": "@all", "mentions": [0]}).encode()
-    await rooms.send_new(message_pb2.NewMessage(user_id=1, target=target(2, 7), msg_type=1, body=body))
+    await rooms.send_new(message_pb2.NewMessage(user_id=1, talk_mode=2, to_from_id=7, msg_type=1, body=body))
     (record,) = await rooms.records(2, 2, 7)
     assert json.loads(record["extra"])["mentions"] == [0]
