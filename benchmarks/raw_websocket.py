@@ -10,7 +10,6 @@ import base64
 import os
 import socket
 import struct
-from collections.abc import Iterator
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 SUBPROTOCOL = "xinyu.v1.json"
@@ -38,7 +37,7 @@ def masked_frame(payload: bytes, opcode: int = TEXT) -> bytes:
 
 
 class RawConnection:
-    """One socket. `received()` gives the payloads of the text frames that have come."""
+    """One socket. `received()` gives the payloads of the text frames that have come (of 2 bytes at least)."""
 
     __slots__ = ("_left", "is_open", "sock")
 
@@ -47,42 +46,43 @@ class RawConnection:
         self.is_open = False  # the upgrade is answered
         self._left = b""
 
-    def received(self) -> Iterator[bytes]:
+    def received(self) -> list[bytes]:
         """Reads once what is there. Raises ConnectionError when the server is gone, UnexpectedFrame."""
         try:
-            data = self.sock.recv(262_144)
+            data = self.sock.recv(65_536)
         except BlockingIOError:
-            return
+            return []
         if not data:
             raise ConnectionResetError("the server closed the connection")
-        data = self._left + data
+        if self._left:
+            data = self._left + data
         at = 0
         if not self.is_open:
             end = data.find(b"\r\n\r\n")
             if end < 0:
                 self._left = data
-                return
+                return []
             if not data.startswith(b"HTTP/1.1 101"):
                 raise UnexpectedFrame(data[:200].decode(errors="replace"))
             self.is_open = True
             at = end + 4
+        payloads = []
         size = len(data)
-        while size - at >= 2:
-            head, length, start = data[at], data[at + 1], at + 2
+        while size - at >= 4:
+            length, start = data[at + 1], at + 2
             if length == 126:
-                if size - at < 4:
-                    break
                 length, start = data[at + 2] << 8 | data[at + 3], at + 4
             elif length > 126:
                 raise UnexpectedFrame(f"length byte {length}")
-            if size < start + length:
+            end = start + length
+            if size < end:
                 break
-            payload = data[start : start + length]
-            at = start + length
-            if head == 0x80 | TEXT:
-                yield payload
-            elif head == 0x80 | PING:
-                self.sock.send(masked_frame(payload, PONG))
+            if data[at] == 0x80 | TEXT:
+                payloads.append(data[start:end])
+            elif data[at] == 0x80 | PING:
+                self.sock.send(masked_frame(data[start:end], PONG))
             else:
-                raise UnexpectedFrame(f"opcode {head:#x}: {payload[:100]!r}")
-        self._left = data[at:]
+                raise UnexpectedFrame(f"opcode {data[at]:#x}: {data[start : start + 100]!r}")
+            at = end
+        self._left = data[at:] if at < size else b""
+        return payloads
