@@ -449,6 +449,8 @@ class WebSocketGateway:
             log.exception("event_failed", event_name=handler.event.name)
             results = [XinYuError(INTERNAL)] * len(collected)
         finally:
+            self._calls_together -= 1
+            self._hand_on()
             # What was stored is about to be pushed, to the senders' connections as well: one write for both.
             self.engine.hold()
             loop = asyncio.get_running_loop()
@@ -457,8 +459,6 @@ class WebSocketGateway:
                 self._answer(connection, call.codec, ackid, result)
             for connection, _, _, _ in collected:
                 self.engine.release(connection)
-            self._calls_together -= 1
-            self._hand_on()
 
     def _answer(self, id: int, codec: int, ackid: str, result: Any) -> None:
         if isinstance(result, XinYuError):
