@@ -16,6 +16,7 @@ from tests.integration.gateway.small_rooms import EPOCH, WebSocketDoor, World, w
 from xinyu._fast.frames import build_frame
 from xinyu.base.errors import OVERLOADED, XinYuError
 from xinyu.base.token import AccessToken
+from xinyu.gateway.ws import gateway as gateway_module
 from xinyu.wire.v1 import presence_rpc
 
 OURS = Subprotocol("xinyu.v1.json")
@@ -494,6 +495,40 @@ async def test_what_the_room_raises_refuses_all_and_the_credit_comes_back(text: 
             assert (answer["event"], answer["payload"]["reason"]) == ("event_error", reason)
         connection = door.gateway.engine.connection_ids()[0]
         await until(lambda: door.gateway.engine.credit_of(connection) == 4)
+
+
+async def test_they_gather_while_two_calls_are_under_way_but_not_for_long(door: WebSocketDoor) -> None:
+    async with ours(door, user_id=3) as socket:
+        await receive(socket)
+        for number in (1, 2):
+            await socket.send(together("slow", str(number)))
+            await until(lambda number=number: len(door.world.calls) == number)  # type: ignore[misc]
+        await send_at_once(socket, [together("a", "3"), together("b", "4")])
+        # The two hang; the others go on after a few milliseconds all the same.
+        assert [(await receive(socket))["ackid"] for _ in range(2)] == ["3", "4"]
+        assert [[text for _, text, _ in call] for call in door.world.calls] == [["slow"], ["slow"], ["a", "b"]]
+        door.world.gate.set()
+        assert {(await receive(socket))["ackid"] for _ in range(2)} == {"1", "2"}
+
+
+async def test_what_gathered_goes_when_a_call_ends(
+    door: WebSocketDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "COLLECT_AT_MOST_S", 3600.0)
+    async with ours(door, user_id=3) as socket:
+        await receive(socket)
+        for number in (1, 2):
+            await socket.send(together("slow", str(number)))
+            await until(lambda number=number: len(door.world.calls) == number)  # type: ignore[misc]
+        await socket.send(together("a", "3"))
+        await socket.send(json.dumps({"event": "echo", "payload": 1, "ackid": "e"}))
+        assert (await receive(socket))["ackid"] == "e"
+        await socket.send(together("b", "4"))
+        await asyncio.sleep(0.05)
+        assert len(door.world.calls) == 2
+        door.world.gate.set()
+        assert {(await receive(socket))["ackid"] for _ in range(4)} == {"1", "2", "3", "4"}
+        assert [text for call in door.world.calls[2:] for _, text, _ in call] == ["a", "b"]
 
 
 async def test_drain_answers_what_was_collected(door: WebSocketDoor) -> None:

@@ -225,6 +225,34 @@ async def test_done_rows_go_with_the_next_transaction_or_by_the_sweep(house: Hou
     house.wake.clear()
 
 
+async def test_nothing_is_swept_while_there_is_traffic(house: House) -> None:
+    dispatcher, _ = await house.process("a")
+    ticks: asyncio.Queue[float] = asyncio.Queue()
+    asleep = asyncio.Event()
+
+    async def sleep(_pause_s: float) -> None:
+        asleep.set()
+        await ticks.get()
+        asleep.clear()
+
+    dispatcher._sleep = sleep
+    dispatcher.start()
+    await asleep.wait()
+    for number in (1, 2):
+        await house.commit(dispatcher, push(number, 1))
+        await house.settle(dispatcher)
+        ticks.put_nowait(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asleep.wait()
+        assert [json.loads(events)[0][1] for _, events in await house.rows()] == [number]
+    ticks.put_nowait(0)
+    while dispatcher.outbox.has_done:
+        await asyncio.sleep(0.001)
+    assert await house.rows() == []
+    await asleep.wait()
+
+
 async def test_what_a_dead_process_left_is_taken_over_once_its_lease_is_over(house: House) -> None:
     await house.routes.connect(1, GATEWAY, 1)
     dead, _ = await house.process("dead")

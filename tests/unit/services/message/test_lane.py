@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from tests.integration.services.rooms import Rooms, open_database
 from xinyu.base.errors import XinYuError
-from xinyu.storage.database import Duplicate, Retry, Unavailable
+from xinyu.storage.database import Database, Duplicate, Retry, Unavailable
 from xinyu_services.message import lane as module
 from xinyu_services.message.lane import Answers, Send
 from xinyu_services.message.model import TalkKey, request_hash
@@ -141,3 +141,82 @@ async def test_a_batch_takes_two_hundred_at_most(rooms: Rooms, monkeypatch: pyte
     sizes = failing(monkeypatch)
     await send_all(rooms, *(str(n) for n in range(450)))
     assert sum(sizes) == 450 and max(sizes) == 200
+
+
+class SlowCommits:
+    """A database whose commits end when the test lets them: `committing` is called, and the answer waits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.begun = 0
+        self.gates: list[asyncio.Event] = []
+
+    async def write(
+        self, work: Any, *, lane: int = 0, statements_only: bool = False, committing: Callable[[], None] | None = None
+    ) -> Any:
+        self.begun += 1
+        result = await self._database.write(work, lane=lane, statements_only=statements_only)
+        gate = asyncio.Event()
+        self.gates.append(gate)
+        if committing is not None:
+            committing()
+        await gate.wait()
+        return result
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_the_next_batch_begins_behind_a_commit_two_at_a_time(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lane,) = rooms.service._lanes
+    slow = SlowCommits(rooms.database)
+    monkeypatch.setattr(lane, "_database", slow)
+    first = asyncio.ensure_future(rooms.send(1, 1, 2, "a"))
+    await until(lambda: len(slow.gates) == 1)
+    second = asyncio.ensure_future(rooms.send(1, 1, 2, "b"))
+    await until(lambda: len(slow.gates) == 2)
+    rest = [asyncio.ensure_future(rooms.send(1, 1, 2, text)) for text in "cd"]
+    await until(lambda: len(lane._waiting) == 2)
+    assert slow.begun == 2 and not first.done() and not second.done()
+    slow.gates[0].set()
+    assert (await first)["sequence"] == 1
+    await until(lambda: len(slow.gates) == 3)  # both that waited, in one
+    assert not second.done()
+    for gate in slow.gates:
+        gate.set()
+    assert [(await call)["sequence"] for call in (second, *rest)] == [2, 3, 4]
+    assert slow.begun == 3
+
+
+async def test_nothing_begins_between_the_parts_of_a_batch_that_goes_one_by_one(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, poison="poison")
+    (lane,) = rooms.service._lanes
+    batch = [request(float("inf"), text) for text in ("a", "poison", "b")]
+    for one in batch:
+        lane.submit(one)
+    await asyncio.sleep(0)  # the batch has been taken
+    late = request(float("inf"), "late")
+    lane.submit(late)
+    assert (await answer(late)).message.sequence == 3
+    assert [(await answer(batch[n])).message.sequence for n in (0, 2)] == [1, 2]
+
+
+async def test_numbers_follow_the_order_of_arrival_through_overlapping_batches(rooms: Rooms) -> None:
+    (lane,) = rooms.service._lanes
+    requests, most = [], 0
+    for number in range(400):
+        requests.append(request(float("inf"), f"m{number}"))
+        lane.submit(requests[-1])
+        if number % 7 == 0:
+            await asyncio.sleep(0)
+        most = max(most, len(lane._tasks))
+    sequences = [(await answer(one)).message.sequence for one in requests]
+    assert sequences == list(range(1, 401))
+    assert 1 <= most <= 2
