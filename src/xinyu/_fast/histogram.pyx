@@ -50,7 +50,8 @@ cdef class Histogram:
             return 0
         if percent == 0:
             return self.values.min
-        rank = math.ceil(percent / 100.0 * self.values.total)
+        # 99.9 % of 1000 are 999, also where the product of the two numbers is 999.0000000000001.
+        rank = math.ceil(percent * self.values.total / 100.0 * (1.0 - 1e-12))
         return histogram_at_rank(self.values, <uint64_t>max(1.0, rank))
 
     def __len__(self):

@@ -175,13 +175,15 @@ class Clients:
 
         BenchError: a failure, or `advance` has not changed for `patience_s`.
         """
-        moved_s, last = time.monotonic(), -1
+        looked_s, waited_s, last = time.monotonic(), 0.0, -1
         while not done(stats := self._load.stats()):
             self._require_health(stats)
             now_s = time.monotonic()
             if (current := advance(stats)) != last:
-                moved_s, last = now_s, current
-            elif now_s - moved_s > self._options.patience_s:
+                waited_s, last = 0.0, current
+            # Waiting is what was looked at: a machine that was suspended for a minute has not waited.
+            waited_s, looked_s = waited_s + min(now_s - looked_s, 1.0), now_s
+            if waited_s > self._options.patience_s:
                 raise BenchError(stalled or f"nothing has moved for {self._options.patience_s:g} s while {phase}")
             self._load.step(STEP_S if received else 0.01, received)
             self._show(phase)
