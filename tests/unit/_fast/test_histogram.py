@@ -37,7 +37,10 @@ def test_it_agrees_with_the_oracle(recorded: list[tuple[int, int]]) -> None:
         assert compiled.percentile(percent) == plain.percentile(percent), percent
 
 
-@given(recorded=st.lists(st.integers(0, GREATEST - 2**31), min_size=1, max_size=100), percent=st.decimals(0, 100, places=3))
+durations = st.lists(st.integers(0, GREATEST - 2**31), min_size=1, max_size=100)
+
+
+@given(recorded=durations, percent=st.decimals(0, 100, places=3))
 def test_three_digits_of_a_percentile_are_right(recorded: list[int], percent: Decimal) -> None:
     compiled, plain = filled([(value, 1) for value in recorded])
     exact = plain.exact_percentile(float(percent))
