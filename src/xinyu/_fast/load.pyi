@@ -4,7 +4,7 @@ One thread may use a Load at a time. `step` runs it; nothing happens in between.
 """
 
 from collections.abc import Sequence
-from typing import final
+from typing import Self, final
 
 from xinyu._fast.histogram import Histogram
 
@@ -22,8 +22,8 @@ class Load:
     ValueError: a number out of its range. OSError: the kernel grants no epoll instance or timer.
     """
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         family: int,
         host: str,
         port: int,
@@ -40,7 +40,7 @@ class Load:
         at_once: int = 64,
         sources: int = 0,
         handshake_timeout_s: float = 10.0,
-    ) -> None: ...
+    ) -> Self: ...
     def open_to(self, count: int, per_s: float = 0.0) -> None:
         """Dial in the coming steps until `count` are open; at most per_s a second (0: no limit)."""
     def step(self, seconds: float, received: int = 0) -> None:

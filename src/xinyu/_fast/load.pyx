@@ -25,7 +25,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EINPROGRESS, EINTR, ETIMEDOUT, ENOTCONN, errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy, memmove, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from xinyu._fast.connection cimport WS_OP_CLOSE, WS_OP_PING, WS_OP_PONG, WS_OP_TEXT, ws_header
 from xinyu._fast.histogram cimport Histogram, histogram, histogram_record
@@ -59,8 +59,15 @@ cdef extern from "<netinet/in.h>" nogil:
     uint32_t htonl(uint32_t n)
     int strncasecmp(const char *a, const char *b, size_t n)
 
-cdef extern from "<string.h>" nogil:
-    void *memmem(const void *where, size_t n, const void *what, size_t m)
+cdef extern from * nogil:
+    """
+    /* Where `what` begins in the n bytes at `where`, -1: nowhere. (Cython cannot subtract pointers under overflowcheck.) */
+    static inline Py_ssize_t find_bytes(const uint8_t *where, size_t n, const char *what, size_t m) {
+        const uint8_t *found = (const uint8_t *)memmem(where, n, what, m);
+        return found == NULL ? -1 : (Py_ssize_t)(found - where);
+    }
+    """
+    Py_ssize_t find_bytes(const uint8_t *where, size_t n, const char *what, size_t m)
 
 cdef enum:
     MAX_CLIENTS = 1048576
@@ -108,6 +115,7 @@ cdef enum:
 cdef uint64_t TIMER = <uint64_t>1 << 32  # what epoll hands back for the timer; clients are below
 
 cdef struct client:
+    uint32_t slot
     int fd
     uint8_t state
     uint8_t out_armed
@@ -135,6 +143,7 @@ cdef int64_t clock_ns() noexcept nogil:
 
 
 @cython.final
+@cython.nonecheck(False)  # self is never None, and in a debug build the check would ask for the GIL
 cdef class Load:
     """Clients of one server. See load.pyi."""
 
@@ -261,6 +270,7 @@ cdef class Load:
             raise MemoryError
         for i in range(clients):
             self.clients[i].fd = -1
+            self.clients[i].slot = <uint32_t>i
             self.free_slots[i] = <uint32_t>(clients - 1 - i)
         self.free_count = clients
         self.requests = b"".join(requests)
@@ -523,8 +533,11 @@ cdef class Load:
         event.data.u64 = key
         return epoll_ctl(self.poll_fd, operation, fd, &event) == 0
 
-    cdef uint64_t _key(self, client *c) noexcept nogil:
-        return <uint64_t>(c - self.clients)
+    cdef void _clear(self, client *c) noexcept nogil:
+        cdef uint32_t slot = c.slot
+        memset(c, 0, sizeof(client))
+        c.slot = slot
+        c.fd = -1
 
     cdef void _on_event(self, client *c, uint32_t mask) noexcept nogil:
         if c.state == STATE_FREE:
@@ -562,7 +575,7 @@ cdef class Load:
             self._note(FAILED_SOCKET, errno)
             self.failed += 1
             return
-        memset(c, 0, sizeof(client))
+        self._clear(c)
         c.fd = fd
         c.state = STATE_DIALING
         c.began_ns = clock_ns()
@@ -579,13 +592,13 @@ cdef class Load:
                 return
         self.dialed += 1
         if connect(fd, <sockaddr *>&self.address, self.address_size) == 0:
-            if self._watch(fd, EPOLL_CTL_ADD, EPOLLIN, self._key(c)):
+            if self._watch(fd, EPOLL_CTL_ADD, EPOLLIN, c.slot):
                 self._send_request(c)
             else:
                 self._fail(c, FAILED_SOCKET, errno)
         elif errno != EINPROGRESS:
             self._fail(c, FAILED_CONNECT, errno)
-        elif not self._watch(fd, EPOLL_CTL_ADD, EPOLLOUT, self._key(c)):
+        elif not self._watch(fd, EPOLL_CTL_ADD, EPOLLOUT, c.slot):
             self._fail(c, FAILED_SOCKET, errno)
 
     cdef void _on_connected(self, client *c) noexcept nogil:
@@ -595,7 +608,7 @@ cdef class Load:
             problem = errno
         if problem:
             self._fail(c, FAILED_CONNECT, problem)
-        elif self._watch(c.fd, EPOLL_CTL_MOD, EPOLLIN, self._key(c)):
+        elif self._watch(c.fd, EPOLL_CTL_MOD, EPOLLIN, c.slot):
             self._send_request(c)
         else:
             self._fail(c, FAILED_SOCKET, errno)
@@ -657,36 +670,38 @@ cdef class Load:
 
     cdef Py_ssize_t _read_head(self, client *c, const uint8_t *data, size_t n) noexcept nogil:
         """The size of a complete answer that accepts the upgrade (RFC 6455 section 4.1); -1: incomplete, or failed."""
-        cdef const uint8_t *end = <const uint8_t *>memmem(data, n, b"\r\n\r\n", 4)
-        cdef const uint8_t *line
+        cdef Py_ssize_t end = find_bytes(data, n, b"\r\n\r\n", 4)
+        cdef Py_ssize_t at, next_line
         cdef int status
         if memcmp(data, b"HTTP/", min(n, <size_t>5)) != 0:
             self._fail(c, FAILED_NOT_HTTP, 0)
             return -1
-        if end == NULL:
+        if end < 0:
             if n >= MAX_HEAD:
                 self._fail(c, FAILED_NOT_HTTP, 0)
             else:
                 self._keep(c, data, n)
             return -1
-        if end - data < 12 or not (48 <= data[9] <= 57 and 48 <= data[10] <= 57 and 48 <= data[11] <= 57):
+        if end < 12 or not (48 <= data[9] <= 57 and 48 <= data[10] <= 57 and 48 <= data[11] <= 57):
             self._fail(c, FAILED_NOT_HTTP, 0)
             return -1
         status = (data[9] - 48) * 100 + (data[10] - 48) * 10 + (data[11] - 48)
         if status != 101:
             self._fail(c, FAILED_STATUS, status)
             return -1
-        line = <const uint8_t *>memmem(data, end - data, b"\r\n", 2)
-        while line != NULL:
-            line += 2
-            if end - line > 21 and strncasecmp(<const char *>line, b"sec-websocket-accept:", 21) == 0:
-                line += 21
-                while line < end and line[0] == 32:
-                    line += 1
-                if <size_t>(end - line) >= self.accept_size and memcmp(line, self.accept_text, self.accept_size) == 0:
-                    return end - data + 4
+        at = 0
+        while True:
+            next_line = find_bytes(data + at, <size_t>(end - at), b"\r\n", 2)
+            if next_line < 0:
                 break
-            line = <const uint8_t *>memmem(line, end - line, b"\r\n", 2)
+            at += next_line + 2
+            if end - at > 21 and strncasecmp(<const char *>data + at, b"sec-websocket-accept:", 21) == 0:
+                at += 21
+                while at < end and data[at] == 32:
+                    at += 1
+                if <size_t>(end - at) >= self.accept_size and memcmp(data + at, self.accept_text, self.accept_size) == 0:
+                    return end + 4
+                break
         self._fail(c, FAILED_ACCEPT_KEY, 0)
         return -1
 
@@ -789,7 +804,7 @@ cdef class Load:
             if c.at != self.expected_size:
                 self._fail(c, FAILED_ECHO, 0)
                 return False
-            began = self.stamps[<size_t>(c - self.clients) * self.depth + c.oldest]
+            began = self.stamps[<size_t>c.slot * self.depth + c.oldest]
             c.oldest = (c.oldest + 1) % self.depth
             c.in_flight -= 1
             self.in_flight -= 1
@@ -818,7 +833,7 @@ cdef class Load:
 
     cdef uint32_t _owe(self, client *c, uint32_t count, int64_t began) noexcept nogil:
         """Take up to `count` more messages on, as far as the ring and the budget allow. Nothing is written yet."""
-        cdef int64_t *ring = self.stamps + <size_t>(c - self.clients) * self.depth
+        cdef int64_t *ring = self.stamps + <size_t>c.slot * self.depth
         cdef uint32_t i
         count = min(count, self.depth - c.in_flight)
         if count > self.budget:
@@ -858,13 +873,13 @@ cdef class Load:
             else:
                 if c.out_armed:
                     c.out_armed = 0
-                    self._watch(c.fd, EPOLL_CTL_MOD, EPOLLIN, self._key(c))
+                    self._watch(c.fd, EPOLL_CTL_MOD, EPOLLIN, c.slot)
                 return
             if errno != EAGAIN and errno != EINTR:
                 self._on_end(c)
             elif not c.out_armed:
                 c.out_armed = 1
-                self._watch(c.fd, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT, self._key(c))
+                self._watch(c.fd, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT, c.slot)
             return
 
     cdef void _say(self, client *c, uint8_t opcode, const uint8_t *data, size_t n) noexcept nogil:
@@ -996,9 +1011,8 @@ cdef class Load:
         close(c.fd)
         free(c.kept)
         free(c.urgent)
-        memset(c, 0, sizeof(client))
-        c.fd = -1
-        self.free_slots[self.free_count] = <uint32_t>(c - self.clients)
+        self._clear(c)
+        self.free_slots[self.free_count] = c.slot
         self.free_count += 1
 
     cdef void _close_all(self) noexcept nogil:

@@ -27,7 +27,7 @@ def filled(recorded: list[tuple[int, int]]) -> tuple[Histogram, PlainHistogram]:
 
 
 @given(recorded=recordings)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_it_agrees_with_the_oracle(recorded: list[tuple[int, int]]) -> None:
     compiled, plain = filled(recorded)
     assert len(compiled) == len(plain.values)
@@ -68,7 +68,7 @@ def test_an_empty_one_is_all_zeros_and_can_be_made_again() -> None:
     assert (compiled.min, compiled.max, compiled.mean) == (5, 5, 5.0)
 
 
-@pytest.mark.parametrize("count", [10, 1000, 10_000, 99_999])
+@pytest.mark.parametrize("count", [10, 1000, 10_000])
 @pytest.mark.parametrize("percent", [0.1, 50.0, 90.0, 99.0, 99.9, 99.99])
 def test_a_rank_is_not_one_too_high_by_rounding(percent: float, count: int) -> None:
     compiled, plain = Histogram(), PlainHistogram()
