@@ -259,10 +259,13 @@ def cores() -> tuple[int | None, int | None]:
 
 
 def run_all(
-    compared: Sequence[Server], plan: Plan, say: Callable[[str], None]
+    compared: Sequence[Server],
+    plan: Plan,
+    server_cpu: int | None,
+    client_cpu: int | None,
+    say: Callable[[str], None],
 ) -> tuple[list[dict[str, dict[str, float]]], dict[str, str]]:
     """One dictionary a round, server -> metric -> value; and what went wrong, by server. The next round tries again."""
-    server_cpu, client_cpu = cores()
     if client_cpu is not None:
         os.sched_setaffinity(0, {client_cpu})
     rounds: list[dict[str, dict[str, float]]] = []
@@ -313,18 +316,18 @@ def ratios(rounds: Sequence[Mapping[str, Mapping[str, float]]], server: str, ref
 # ---- writing
 
 
-def conditions(compared: Sequence[Server], plan: Plan, load_before: float) -> list[str]:
+def conditions(compared: Sequence[Server], plan: Plan, load_before: float, *, pinned: bool) -> list[str]:
     model = "unknown processor"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
             break
-    pinned = "server on one core, client on another" if cores()[0] is not None else "not pinned: there is one core"
+    placed = "server on one core, client on another" if pinned else "not pinned: there is one core"
     versions = ", ".join(f"{each.name} {each.version}" for each in compared if each.version)
     return [
         f"{time.strftime('%Y-%m-%d')}, Linux {platform.release()}, {os.cpu_count()} x {model}, "
         f"Python {platform.python_version()}, load average before the run {load_before:.2f}",
-        f"{pinned}; {plan.rounds} rounds, interleaved; medians (memory: {min(plan.rounds, plan.idle_rounds)} rounds)",
+        f"{placed}; {plan.rounds} rounds, interleaved; medians (memory: {min(plan.rounds, plan.idle_rounds)} rounds)",
         versions,
     ]
 
@@ -433,10 +436,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{each.name} is left out; to have it: {each.missing}", file=sys.stderr)
     compared = [each for each in wanted if not each.missing]
     load_before = os.getloadavg()[0]
-    rounds, failed = run_all(compared, plan, lambda line: print(line, file=sys.stderr, flush=True))
+    server_cpu, client_cpu = cores()
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    rounds, failed = run_all(compared, plan, server_cpu, client_cpu, say)
     names = [each.name for each in compared if any(each.name in found for found in rounds)]
     notes = [
-        *conditions(compared, plan, load_before),
+        *conditions(compared, plan, load_before, pinned=server_cpu is not None),
         *(f"failed in {why}" for why in failed.values()),
         *(f"left out: {each.name}, not installed" for each in wanted if each.missing),
     ]

@@ -216,7 +216,8 @@ cdef class Load:
     cdef double due_ns
     cdef uint32_t due_cursor
     cdef int64_t mark_ns
-    cdef int64_t sweep_ns
+    cdef int64_t sweep_ns  # when deadlines are looked at next
+    cdef int64_t seen_ns  # the last turn of the loop
 
     def __cinit__(
         self,
@@ -254,6 +255,7 @@ cdef class Load:
         if not requests or any(not isinstance(each, bytes) or not 0 < len(each) <= MAX_REQUEST for each in requests):
             raise ValueError(f"requests are bytes, at least one, each of 1 to {MAX_REQUEST} bytes")
         self._set_address(family, host, port)
+        self.seen_ns = clock_ns()
         self.capacity = clients
         self.depth = depth
         self.at_once = at_once
@@ -506,6 +508,10 @@ cdef class Load:
             now = clock_ns()
             if now >= until_ns or (received and self.received >= received):
                 return
+            if now - self.seen_ns > SWEEP_NS * 4:
+                # We stood still (suspended, or not stepped): what came meanwhile is unread, and nobody's fault.
+                self.sweep_ns = now + self.deadline_ns
+            self.seen_ns = now
             if now >= self.sweep_ns:
                 self._sweep(now)
             if self.turning:

@@ -184,7 +184,8 @@ class Clients:
             # Waiting is what was looked at: a machine that was suspended for a minute has not waited.
             waited_s, looked_s = waited_s + min(now_s - looked_s, 1.0), now_s
             if waited_s > self._options.patience_s:
-                raise BenchError(stalled or f"nothing has moved for {self._options.patience_s:g} s while {phase}")
+                state = f"{stats['open']} open, {stats['connecting']} connecting, {stats['in_flight']} in flight"
+                raise BenchError(stalled or f"{phase}: nothing has moved for {self._options.patience_s:g} s ({state})")
             self._load.step(STEP_S if received else 0.01, received)
             self._show(phase)
 
