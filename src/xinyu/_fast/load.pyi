@@ -60,7 +60,7 @@ class Load:
         it may go."""
     def stop_turning(self) -> None: ...
     def close(self) -> None:
-        """Close all connections at once."""
+        """Reset all connections at once."""
     def messages_range(self) -> tuple[int, int]:
         """Messages of the open client that had the fewest, and the most; (0, 0) without one."""
     def stats(self) -> dict[str, int]:

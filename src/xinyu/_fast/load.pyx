@@ -40,6 +40,10 @@ import socket as socket_module
 cdef extern from "<sys/socket.h>" nogil:
     enum:
         SO_ERROR
+        SO_LINGER
+    struct linger:
+        int l_onoff
+        int l_linger
     int socket(int family, int kind, int protocol)
     int bind(int fd, const sockaddr *address, socklen_t length)
     int connect(int fd, const sockaddr *address, socklen_t length)
@@ -1023,8 +1027,13 @@ cdef class Load:
 
     cdef void _close_all(self) noexcept nogil:
         cdef uint32_t i
+        # With a reset: thousands of places in TIME_WAIT, and ports taken out of it again, would disturb the next run.
+        cdef linger abort
+        abort.l_onoff = 1
+        abort.l_linger = 0
         self.target = 0
         self.echoing = self.turning = False
         for i in range(self.capacity):
             if self.clients[i].state != STATE_FREE:
+                setsockopt(self.clients[i].fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort))
                 self._release(&self.clients[i])
