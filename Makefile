@@ -2,7 +2,9 @@
 # Python 3.11 or newer; what else Debian must have is installed when we are root, and named when we are not.
 #
 #   build   .venv with the extensions built and .venv/bin/xinyu     check   lint, types, architecture: the quick part of test
-#   run     xinyu serve, in the foreground (data in ./data)         bench   the micro-benchmarks
+#   run     xinyu serve, in the foreground (data in ./data)         bench   the engine beside others, and the micro-benchmarks;
+#                                                                           bench-quick takes under 2 minutes, bench-micro
+#                                                                           is the second part alone
 #   test    everything, the debug build of the extensions included  wire    xinyu.wire from proto/
 #   wheel   an sdist, and a wheel built out of it, in dist/         clean   all that these made, except ./data
 
@@ -17,7 +19,7 @@ APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends
 # Two makes in one checkout wait for each other.
 LOCKED = mkdir -p build && flock build/.lock
 
-.PHONY: build run test check bench wire wheel clean test-system
+.PHONY: build run test check bench bench-quick bench-micro wire wheel clean test-system
 .DEFAULT_GOAL := build
 
 build: $(VENV)/.built
@@ -31,7 +33,14 @@ test: $(VENV)/.test build test-system
 check: $(VENV)/.test build
 	$(BIN)/python -m pytest -q tests/unit/test_architecture.py tests/unit/test_static_checks.py
 
-bench: $(VENV)/.test build
+bench: $(VENV)/.bench build
+	$(BIN)/python -m benchmarks.side_by_side
+	$(MAKE) bench-micro
+
+bench-quick: $(VENV)/.bench build
+	$(BIN)/python -m benchmarks.side_by_side --quick --output build/bench
+
+bench-micro: $(VENV)/.test build
 	$(BIN)/python -m pytest benchmarks/micro --benchmark-only --benchmark-columns=min,median,ops,rounds --benchmark-sort=name
 
 wire: $(VENV)/.test
@@ -43,6 +52,7 @@ wheel: $(VENV)/.test
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf benchmarks/peers/node_modules
 	rm -f src/xinyu/_fast/*.so
 	find $(ROOMS) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -63,6 +73,13 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml setup.py src/xinyu/__init__.
 $(VENV)/.test: $(VENV)/.installed
 	@echo "installing what the tests need into $(VENV)"
 	@$(LOCKED) env XINYU_EXTENSIONS= PYTHONWARNINGS=ignore $(PIP) install --no-build-isolation -e '.[test]'
+	@touch $@
+
+# The peers of the side-by-side benchmark; one that cannot be had is left out by it, with a line that says so.
+$(VENV)/.bench: $(VENV)/.installed benchmarks/peers/package.json
+	@echo "installing what XinYu is compared with"
+	@$(LOCKED) env XINYU_EXTENSIONS= PYTHONWARNINGS=ignore $(PIP) install --no-build-isolation -e '.[bench]' || true
+	@command -v npm >/dev/null && npm install --silent --no-package-lock --no-audit --no-fund --prefix benchmarks/peers || true
 	@touch $@
 
 $(VENV)/.created:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import xinyu
-from xinyu_services.cli import config, keys, migrate, run, serve
+from xinyu_services.cli import bench, config, keys, migrate, run, serve
 
 app = typer.Typer(
     name="xinyu",
@@ -27,6 +27,7 @@ app.add_typer(run.app, name="run")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")
+app.add_typer(bench.app, name="bench")
 
 
 def _print_version(value: bool) -> None:

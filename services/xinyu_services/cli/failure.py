@@ -32,13 +32,14 @@ def _problem(error: Exception) -> str:
         return str(error)
     if isinstance(error, ImportError):  # extensions that are missing or older than their sources
         return str(error) if "xinyu._fast" in str(error) else ""
+    from xinyu.bench.error import BenchError
     from xinyu.gateway.listener import ListenError
     from xinyu.storage.database import DatabaseError
     from xinyu.storage.schema import SchemaError
     from xinyu.storage.sqlite import translate
     from xinyu_services.user.keys import KeyFileError
 
-    if isinstance(error, ListenError | SchemaError | KeyFileError):
+    if isinstance(error, BenchError | ListenError | SchemaError | KeyFileError):
         return str(error)
     database_error = error if isinstance(error, DatabaseError) else translate(error)
     return f"the database cannot be used: {database_error}" if database_error else ""
