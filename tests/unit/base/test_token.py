@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
+from xinyu.base import token as module
 from xinyu.base.errors import XinYuError
 from xinyu.base.token import AccessTokens
 
@@ -81,3 +82,30 @@ def test_forged_and_broken_tokens_are_refused() -> None:
 def test_a_short_secret_is_no_secret() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         AccessTokens(b"short", 60, Clock())
+
+
+def test_a_token_seen_before_is_not_verified_again_but_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    verifier = tokens(clock)
+    token = verifier.mint(7, "web")
+    first = verifier.verify(token)
+    monkeypatch.setattr(jwt, "decode", None)
+    assert verifier.verify(token) is first
+    clock.now += 3_600_000
+    with pytest.raises(XinYuError) as caught:
+        verifier.verify(token)
+    assert caught.value.reason == "token_expired"
+    assert not verifier._verified
+
+
+def test_the_tokens_that_are_remembered_are_bounded_and_all_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_VERIFIED", 3)
+    verifier = tokens()
+    minted = [verifier.mint(n, "web") for n in range(1, 6)]
+    for token in minted[:4]:
+        verifier.verify(token)
+    verifier.verify(minted[1])
+    verifier.verify(minted[4])
+    with pytest.raises(XinYuError):
+        verifier.verify(minted[0] + "x")
+    assert list(verifier._verified) == [minted[3], minted[1], minted[4]]
