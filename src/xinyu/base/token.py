@@ -15,8 +15,9 @@ from xinyu.base.ids import MAX_SAFE_INTEGER
 ISSUER: Final = "xinyu"
 # Longer ones are refused unread: a token of ours is under 300 characters.
 MAX_TOKEN_CHARACTERS: Final = 2048
-# Tokens that were verified before are not verified again: the ones used last, about 500 bytes each.
-MAX_VERIFIED: Final = 20_000
+# Tokens that were verified before are not verified again: those used last. It is for who asks often (REST); one takes
+# about 600 bytes, more than a connection does, so not every connected user has a place.
+MAX_VERIFIED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
