@@ -2,6 +2,7 @@
  *
  * A frame is encoded once into a reference-counted buffer. A connection that would block queues a node that refers to
  * it, with the offset up to which it was written: no copy. `times` lets one node stand for many equal frames.
+ * A backlog exists while something waits: its owner holds a pointer, NULL when all is written.
  * Live counts are kept in every build: they cost an addition, and tests assert that they return to zero.
  */
 #ifndef XINYU_BUFFERS_H
@@ -28,7 +29,7 @@ typedef struct backlog_node {
 } backlog_node;
 
 typedef struct backlog {
-    backlog_node *head, *tail;
+    backlog_node *head, *tail; /* never NULL */
     uint64_t bytes;  /* still to write */
     uint32_t frames; /* still to write, a begun one included */
 } backlog;
@@ -56,11 +57,23 @@ static inline void buffer_release(shared_buffer *b) {
     }
 }
 
+/* Bytes that are still to be written. */
+static inline uint64_t backlog_bytes(const backlog *q) {
+    return q != NULL ? q->bytes : 0;
+}
+
 /* Queue `times` copies of the buffer, `offset` bytes of the first being written already. 0: out of memory. */
-static inline int backlog_append(backlog *q, shared_buffer *b, uint32_t offset, uint32_t times, uint32_t tick) {
-    backlog_node *node = malloc(sizeof *node);
-    if (node == NULL)
+static inline int backlog_append(backlog **owner, shared_buffer *b, uint32_t offset, uint32_t times, uint32_t tick) {
+    backlog *q = *owner != NULL ? *owner : calloc(1, sizeof *q);
+    if (q == NULL)
         return 0;
+    backlog_node *node = malloc(sizeof *node);
+    if (node == NULL) {
+        if (*owner == NULL)
+            free(q);
+        return 0;
+    }
+    *owner = q;
     b->references++;
     live_nodes++;
     node->next = NULL;
@@ -68,7 +81,7 @@ static inline int backlog_append(backlog *q, shared_buffer *b, uint32_t offset, 
     node->offset = offset;
     node->times = times;
     node->queued = tick;
-    if (q->tail)
+    if (q->tail != NULL)
         q->tail->next = node;
     else
         q->head = node;
@@ -78,26 +91,30 @@ static inline int backlog_append(backlog *q, shared_buffer *b, uint32_t offset, 
     return 1;
 }
 
-static inline void backlog_pop(backlog *q) {
+static inline void backlog_pop(backlog **owner) {
+    backlog *q = *owner;
     backlog_node *node = q->head;
     q->bytes -= (uint64_t)node->buffer->length * node->times - node->offset;
     q->frames -= node->times;
     q->head = node->next;
-    if (q->head == NULL)
-        q->tail = NULL;
     buffer_release(node->buffer);
     free(node);
     live_nodes--;
+    if (q->head == NULL) {
+        free(q);
+        *owner = NULL;
+    }
 }
 
 /* n bytes were written from the head on. */
-static inline void backlog_written(backlog *q, size_t n) {
+static inline void backlog_written(backlog **owner, size_t n) {
     while (n) {
+        backlog *q = *owner;
         backlog_node *node = q->head;
         size_t rest = (size_t)node->buffer->length * node->times - node->offset;
         if (n >= rest) {
             n -= rest;
-            backlog_pop(q);
+            backlog_pop(owner);
             continue;
         }
         size_t whole = (node->offset + n) / node->buffer->length;
@@ -109,18 +126,19 @@ static inline void backlog_written(backlog *q, size_t n) {
     }
 }
 
-static inline void backlog_clear(backlog *q) {
-    while (q->head)
-        backlog_pop(q);
+static inline void backlog_clear(backlog **owner) {
+    while (*owner != NULL)
+        backlog_pop(owner);
 }
 
 /* Forget everything that has not begun to be written: a begun frame must be completed, or the stream is broken. */
-static inline void backlog_drop_unbegun(backlog *q) {
-    backlog_node *first = q->head;
-    if (first == NULL)
+static inline void backlog_drop_unbegun(backlog **owner) {
+    backlog *q = *owner;
+    if (q == NULL)
         return;
+    backlog_node *first = q->head;
     if (first->offset == 0) {
-        backlog_clear(q);
+        backlog_clear(owner);
         return;
     }
     uint32_t surplus = first->times - 1;

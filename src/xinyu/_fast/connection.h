@@ -9,17 +9,18 @@
 #ifndef XINYU_CONNECTION_H
 #define XINYU_CONNECTION_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "buffers.h"
 #include "frames.h"
 #include "wheel.h"
 
 #define ID_SLOT_BITS 24
 #define ID_GENERATION_MAX ((UINT32_C(1) << 29) - 1)
-#define TABLE_CHUNK 256u
 
 enum connection_state {
     STATE_FREE = 0,
@@ -53,33 +54,44 @@ typedef struct membership {
     uint64_t talk_id;
 } membership;
 
+/* Bytes that a connection keeps: the request while undecided, or frames that wait for credit. */
+typedef struct waiting_input {
+    uint32_t length;
+    uint32_t offset; /* parsed already */
+    uint8_t data[];
+} waiting_input;
+
+/* What only some connections need, and only for a while, hangs on pointers that are NULL otherwise. Links to other
+ * connections are slot + 1, 0: none. The first 64 bytes are what a frame to the connection touches. */
 typedef struct connection {
-    wheel_node timer; /* first: the wheel hands back its address */
-    uint32_t phase_due; /* tick; 0: none. Deadline of the handshake, the decision, the login or the close */
-    ws_parser parser;
-    backlog out;
-    uint8_t *input; /* owned: the request while undecided, or bytes that wait for credit */
-    uint32_t input_length, input_offset;
-    struct connection *work_next;
-    struct connection *user_prev, *user_next;
+    wheel_node timer;      /* first: so the wheel finds it */
+    uint32_t phase_due;    /* tick; 0: none. Deadline of the handshake, the decision, the login or the close */
+    backlog *out;          /* owned: while frames wait */
+    ws_parser *parser;     /* owned: in the middle of a frame or a message */
+    waiting_input *input;  /* owned */
+    int32_t fd;
+    uint32_t slot, generation;
+    uint32_t sent;         /* tick */
+    uint16_t interest;     /* what epoll watches: EPOLLIN, EPOLLOUT, EPOLLRDHUP */
+    uint16_t flags;
+    uint16_t close_code;
+    uint8_t state, codec;
+
+    uint32_t heard, pinged; /* ticks */
+    uint32_t credit;
+    uint32_t work_next;
+    uint32_t user_prev, user_next;
     membership *talks;
     uint64_t user_id, session_id;
     int64_t expires_at_ms; /* Unix time; 0: never */
     uint64_t opened;       /* serial number of the opening */
-    uint32_t talk_count;
-    uint32_t heard, sent, pinged; /* ticks */
-    int32_t fd;
-    uint32_t slot, generation;
-    uint32_t credit;
-    uint32_t interest; /* what epoll watches */
-    uint16_t flags;
-    uint16_t close_code;
-    uint8_t state, codec;
 } connection;
 
+_Static_assert(sizeof(void *) != 8 || (sizeof(connection) == ARENA_ALIGNMENT && offsetof(connection, heard) == 64),
+               "an idle connection costs one pair of cache lines");
+
 typedef struct table {
-    connection **chunks;
-    uint32_t chunk_count;
+    arena items;        /* connections */
     uint32_t used;      /* slots ever taken: 0..used-1 exist */
     uint32_t live;      /* not free */
     uint32_t limit;
@@ -91,7 +103,11 @@ static inline uint64_t connection_id(const connection *c) {
 }
 
 static inline connection *table_at(const table *t, uint32_t slot) {
-    return &t->chunks[slot / TABLE_CHUNK][slot % TABLE_CHUNK];
+    return (connection *)t->items.chunks[slot / ARENA_CHUNK] + slot % ARENA_CHUNK;
+}
+
+static inline connection *table_linked(const table *t, uint32_t link) {
+    return link ? table_at(t, link - 1) : NULL;
 }
 
 /* The connection of this id, alive or dying; NULL if the id is not a present one. */
@@ -114,22 +130,15 @@ static inline connection *table_take(table *t) {
     } else {
         if (t->used == UINT32_C(1) << ID_SLOT_BITS)
             return NULL;
-        if (t->used == t->chunk_count * TABLE_CHUNK) {
-            connection **chunks = realloc(t->chunks, (t->chunk_count + 1) * sizeof *chunks);
-            if (chunks == NULL)
-                return NULL;
-            t->chunks = chunks;
-            if ((chunks[t->chunk_count] = calloc(TABLE_CHUNK, sizeof(connection))) == NULL)
-                return NULL;
-            t->chunk_count++;
-        }
+        t->items.item_bytes = sizeof(connection);
+        if (t->used == t->items.chunk_count * ARENA_CHUNK && !arena_grow(&t->items))
+            return NULL;
         c = table_at(t, t->used);
         c->slot = t->used++;
         c->generation = 1;
     }
     uint32_t slot = c->slot, generation = c->generation;
     memset(c, 0, sizeof *c);
-    ws_start(&c->parser);
     c->slot = slot;
     c->generation = generation;
     c->fd = -1;
@@ -149,9 +158,7 @@ static inline void table_give(table *t, connection *c) {
 }
 
 static inline void table_free(table *t) {
-    for (uint32_t i = 0; i < t->chunk_count; i++)
-        free(t->chunks[i]);
-    free(t->chunks);
+    arena_free(&t->items);
     memset(t, 0, sizeof *t);
 }
 

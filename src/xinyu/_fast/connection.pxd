@@ -75,6 +75,7 @@ cdef extern from "frames.h" nogil:
         uint8_t is_ascii
     void ws_start(ws_parser *p)
     void ws_done(ws_parser *p)
+    bint ws_is_idle(const ws_parser *p)
     void ws_free(ws_parser *p)
     int ws_keep(ws_parser *p, const uint8_t *data, size_t n)
     int ws_close_code_allowed(uint32_t code)
@@ -109,16 +110,27 @@ cdef extern from "legacy_ping.h" nogil:
     int is_legacy_ping(const uint8_t *data, size_t n)
 
 
+cdef extern from "arena.h" nogil:
+    enum:
+        ARENA_CHUNK
+    ctypedef struct arena:
+        uint32_t chunk_count
+        uint32_t item_bytes
+    void *arena_at(const arena *a, uint32_t number)
+    bint arena_grow(arena *a)
+    void arena_free(arena *a)
+
+
 cdef extern from "wheel.h" nogil:
     ctypedef struct wheel_node:
         uint32_t due
     ctypedef struct wheel:
         uint32_t now
         uint32_t armed
-    void wheel_start(wheel *w, uint32_t now)
+    void wheel_start(wheel *w, uint32_t now, const arena *items)
     bint wheel_is_armed(const wheel_node *node)
     void wheel_cancel(wheel *w, wheel_node *node)
-    void wheel_arm(wheel *w, wheel_node *node, uint32_t due)
+    void wheel_arm(wheel *w, wheel_node *node, uint32_t number, uint32_t due)
     wheel_node *wheel_expire(wheel *w, uint32_t target)
 
 
@@ -126,6 +138,7 @@ cdef extern from "sets.h" nogil:
     ctypedef struct idmap_entry:
         uint64_t key
         void *head
+        uint32_t first
         uint32_t count
     ctypedef struct idmap:
         idmap_entry *places
@@ -158,10 +171,11 @@ cdef extern from "buffers.h" nogil:
     int64_t live_nodes
     shared_buffer *buffer_new(size_t length)
     void buffer_release(shared_buffer *b)
-    int backlog_append(backlog *q, shared_buffer *b, uint32_t offset, uint32_t times, uint32_t tick)
-    void backlog_written(backlog *q, size_t n)
-    void backlog_clear(backlog *q)
-    void backlog_drop_unbegun(backlog *q)
+    uint64_t backlog_bytes(const backlog *q)
+    int backlog_append(backlog **owner, shared_buffer *b, uint32_t offset, uint32_t times, uint32_t tick)
+    void backlog_written(backlog **owner, size_t n)
+    void backlog_clear(backlog **owner)
+    void backlog_drop_unbegun(backlog **owner)
 
 
 cdef extern from "connection.h" nogil:
@@ -190,41 +204,44 @@ cdef extern from "connection.h" nogil:
         membership *next
         connection *connection
         uint64_t talk_id
+    ctypedef struct waiting_input:
+        uint32_t length
+        uint32_t offset
+        uint8_t data[]
     ctypedef struct connection:
         wheel_node timer
         uint32_t phase_due
-        ws_parser parser
-        backlog out
-        uint8_t *input
-        uint32_t input_length
-        uint32_t input_offset
-        connection *work_next
-        connection *user_prev
-        connection *user_next
+        backlog *out
+        ws_parser *parser
+        waiting_input *input
+        int32_t fd
+        uint32_t slot
+        uint32_t generation
+        uint32_t sent
+        uint16_t interest
+        uint16_t flags
+        uint16_t close_code
+        uint8_t state
+        uint8_t codec
+        uint32_t heard
+        uint32_t pinged
+        uint32_t credit
+        uint32_t work_next
+        uint32_t user_prev
+        uint32_t user_next
         membership *talks
         uint64_t user_id
         uint64_t session_id
         int64_t expires_at_ms
         uint64_t opened
-        uint32_t talk_count
-        uint32_t heard
-        uint32_t sent
-        uint32_t pinged
-        int32_t fd
-        uint32_t slot
-        uint32_t generation
-        uint32_t credit
-        uint32_t interest
-        uint16_t flags
-        uint16_t close_code
-        uint8_t state
-        uint8_t codec
     ctypedef struct table:
+        arena items
         uint32_t used
         uint32_t live
         uint32_t limit
     uint64_t connection_id(const connection *c)
     connection *table_at(const table *t, uint32_t slot)
+    connection *table_linked(const table *t, uint32_t link)
     connection *table_find(const table *t, uint64_t id)
     connection *table_take(table *t)
     void table_give(table *t, connection *c)

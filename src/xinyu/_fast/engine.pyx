@@ -9,13 +9,15 @@ there are connections.
 
 Received bytes go into one buffer for the whole process, are unmasked where they lie, and leave it as Python objects (or
 as an echo) before the next recv(). A connection owns memory only for half a message, for input that waits for credit,
-for a request that is undecided, and for frames that its peer has not taken.
+for a request that is undecided, and for frames that its peer has not taken. The parser, too, is one for all: a
+connection has its own only while it is in the middle of a frame or a message.
 
 Invariants:
 - Python code runs only inside `poll()`, in the three callbacks (and while an iterable that a caller passed is being
   read, when no pointer is held). A connection that dies is closed at once, but its slot is freed only by the list of
   work, so a pointer is good while one event is handled; after a callback, and after every send, look at `state`.
 - A connection is in its user's and talks' sets exactly while its state is STATE_OPEN.
+- A connection has no parser while its input is being parsed: `parser` is in its place, and idle at all other times.
 - `interest` is what epoll was told last. No input is watched while there is buffered input, no credit, an undecided
   upgrade, or a paused echo; then HUP or ERR closes the connection at once, since these cannot be masked.
 - Every state but STATE_OPEN has a deadline (`phase_due`).
@@ -247,10 +249,10 @@ cdef class Engine:
     cdef uint64_t *held  # ids of the connections that flush() has to write to
     cdef size_t held_count, held_room
     cdef connection *current  # the connection whose input is being parsed
+    cdef ws_parser parser  # of its frames
     cdef uint8_t *cursor  # of that input
     cdef uint8_t *cursor_end
-    cdef connection *work_head
-    cdef connection *work_tail
+    cdef uint32_t work_head, work_tail  # links
     cdef int64_t started_ns, deadline_ns
     cdef uint32_t tick
     cdef bint in_poll, stop_requested, awake, ticking, timers_behind
@@ -363,7 +365,8 @@ cdef class Engine:
             raise MemoryError
         self.started_ns = _now_ns(CLOCK_MONOTONIC)
         self.tick = 1
-        wheel_start(self.timers, 1)
+        wheel_start(self.timers, 1, &self.connections.items)
+        ws_start(&self.parser)
         self.epfd = epoll_create1(EPOLL_CLOEXEC)
         self.timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
         self.wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
@@ -451,7 +454,7 @@ cdef class Engine:
                 self._forget(c)
         table_free(&self.connections)
         self.open_count = 0
-        self.work_head = self.work_tail = NULL
+        self.work_head = self.work_tail = 0
         self.current = self.cork_owner = NULL
         self.event_next = self.event_count = 0
         idmap_free(&self.users)
@@ -525,7 +528,7 @@ cdef class Engine:
     cdef void _settle(self) noexcept:
         """Keep the descriptor readable exactly while something is left that epoll does not know of."""
         cdef uint64_t value
-        cdef bint wanted = (self.work_head != NULL or self.timers_behind or self.event_next < self.event_count
+        cdef bint wanted = (self.work_head != 0 or self.timers_behind or self.event_next < self.event_count
                             or self._broadcast_can_go_on())
         if wanted and not self.awake:
             self.awake = eventfd_write(self.wakefd, 1) == 0
@@ -640,7 +643,7 @@ cdef class Engine:
     cdef void _arm_by(self, connection *c, uint32_t due) noexcept:
         """See the connection at this tick at the latest."""
         if not wheel_is_armed(&c.timer) or due < c.timer.due:
-            wheel_arm(self.timers, &c.timer, due)
+            wheel_arm(self.timers, &c.timer, c.slot, due)
 
     cdef void _rearm(self, connection *c) noexcept:
         """Set the timer to the earliest of the connection's deadlines. One that was cancelled is not taken out when
@@ -649,7 +652,7 @@ cdef class Engine:
         cdef uint32_t other
         cdef int64_t away
         if c.state == STATE_OPEN:
-            if c.out.head != NULL:
+            if c.out != NULL:
                 other = c.out.head.queued + self.slow_ticks
                 due = other if due == 0 or other < due else due
             if self.read_ticks:
@@ -667,7 +670,7 @@ cdef class Engine:
                 other = self._in_ticks(<uint32_t>away)
                 due = other if due == 0 or other < due else due
         if due:
-            wheel_arm(self.timers, &c.timer, due)
+            wheel_arm(self.timers, &c.timer, c.slot, due)
         else:
             wheel_cancel(self.timers, &c.timer)
 
@@ -712,7 +715,7 @@ cdef class Engine:
             self._rearm(c)
 
     cdef void _check_open(self, connection *c) noexcept:
-        if c.out.head != NULL and self._reached(c.out.head.queued + self.slow_ticks):
+        if c.out != NULL and self._reached(c.out.head.queued + self.slow_ticks):
             self._close_slow(c)
             return
         if c.expires_at_ms and c.expires_at_ms <= _now_ns(CLOCK_REALTIME) // 1000000:
@@ -736,7 +739,7 @@ cdef class Engine:
         cdef size_t room = RECEIVE_BYTES
         cdef ssize_t n
         if c.state == STATE_HANDSHAKE:
-            room = self.max_head + 1 - c.input_length
+            room = self.max_head + 1 - (c.input.length if c.input != NULL else 0)
         n = recv(c.fd, self.received, room, MSG_DONTWAIT)
         if n < 0:
             if errno != EAGAIN and errno != EINTR:
@@ -753,26 +756,27 @@ cdef class Engine:
             self._parse(c, self.received, self.received + n)
 
     cdef void _receive_head(self, connection *c, size_t n) noexcept:
-        cdef uint32_t before = c.input_length
-        cdef uint8_t *grown = <uint8_t *>realloc(c.input, before + n)
+        cdef uint32_t before = c.input.length if c.input != NULL else 0
+        cdef waiting_input *grown = <waiting_input *>realloc(c.input, sizeof(waiting_input) + before + n)
         if grown == NULL:
             self._kill(c)
             return
-        memcpy(grown + before, self.received, n)
+        memcpy(grown.data + before, self.received, n)
+        grown.length = <uint32_t>(before + n)
+        grown.offset = 0
         c.input = grown
-        c.input_length = <uint32_t>(before + n)
         self._parse_head(c, before)
 
     cdef void _parse_head(self, connection *c, uint32_t searched) noexcept:
         """The request so far; `searched` bytes of it are known not to hold its end."""
-        cdef const char *text = <const char *>c.input
+        cdef const char *text = <const char *>c.input.data
         cdef upgrade_request request
         cdef int status
-        cdef size_t head = upgrade_head_length(text, c.input_length, searched)
+        cdef size_t head = upgrade_head_length(text, c.input.length, searched)
         if head == 0 or head > self.max_head:
             if not http_is_token(text, 1):
                 self._answer(c, 400, b"", b"")  # not HTTP: do not wait for the end of it
-            elif c.input_length > self.max_head:
+            elif c.input.length > self.max_head:
                 self._answer(c, 431, b"", b"")
             return
         status = upgrade_parse(text, head, &request)
@@ -838,11 +842,15 @@ cdef class Engine:
         cdef uint32_t handled = 0
         cdef bint out_of_time = False
         self.current = c
+        if c.parser != NULL:
+            self.parser = c.parser[0]
+            free(c.parser)
+            c.parser = NULL
         self.cursor = data
         self.cursor_end = end
         self.cork_owner = c
         while self.cursor < self.cursor_end and self._may_parse(c):
-            kind = ws_next(&c.parser, &self.limits, &self.cursor, self.cursor_end, &event)
+            kind = ws_next(&self.parser, &self.limits, &self.cursor, self.cursor_end, &event)
             if kind == WS_MORE:
                 break
             if kind == WS_MESSAGE:
@@ -859,7 +867,7 @@ cdef class Engine:
                 self._fail(c, event.code, event.why)
             if c.state == STATE_DEAD or self.stop_requested:
                 break
-            ws_done(&c.parser)
+            ws_done(&self.parser)
             handled += 1
             if handled % CLOCK_EVERY == 0 and _now_ns(CLOCK_MONOTONIC) > self.deadline_ns:
                 out_of_time = True
@@ -868,37 +876,46 @@ cdef class Engine:
             self._uncork()
             self.cork_owner = NULL
         self.current = NULL
+        self._put_parser_away(c)
         if c.state == STATE_OPEN or c.state == STATE_CLOSING:
             self._keep_input(c, self.cursor, <size_t>(<Py_ssize_t>self.cursor_end - <Py_ssize_t>self.cursor))
             if out_of_time and c.input != NULL:
                 self._queue_work(c)
         elif c.state == STATE_LINGER:
             self._free_input(c)
-            ws_free(&c.parser)
         if c.state != STATE_DEAD:
             self._watch_connection(c)
 
+    cdef void _put_parser_away(self, connection *c) noexcept:
+        """What has begun goes on with the connection's next input, in a parser of its own."""
+        cdef ws_parser *own
+        if c.state != STATE_OPEN and c.state != STATE_CLOSING:
+            ws_free(&self.parser)
+            return
+        ws_done(&self.parser)
+        if ws_is_idle(&self.parser):
+            return
+        own = <ws_parser *>malloc(sizeof(ws_parser))
+        if own == NULL:
+            ws_free(&self.parser)
+            self._kill(c)
+            return
+        own[0] = self.parser
+        ws_start(&self.parser)
+        c.parser = own
+
     cdef void _keep_input(self, connection *c, uint8_t *rest, size_t n) noexcept:
         """What was not parsed waits in memory of the connection's own."""
-        cdef uint8_t *kept
         if c.input != NULL:  # then `rest` points into it
-            c.input_offset = c.input_length - <uint32_t>n
+            c.input.offset = c.input.length - <uint32_t>n
             if n == 0:
                 self._free_input(c)
-        elif n:
-            kept = <uint8_t *>malloc(n)
-            if kept == NULL:
-                self._kill(c)
-                return
-            memcpy(kept, rest, n)
-            c.input = kept
-            c.input_length = <uint32_t>n
-            c.input_offset = 0
+        elif n and not _new_input(c, rest, n):
+            self._kill(c)
 
     cdef void _free_input(self, connection *c) noexcept:
         free(c.input)
         c.input = NULL
-        c.input_length = c.input_offset = 0
 
     cdef void _on_frame_message(self, connection *c, ws_event *event) noexcept:
         cdef uint32_t rounds
@@ -912,7 +929,7 @@ cdef class Engine:
                 return
             self._send_parts(c, WS_FIN | (WS_OP_TEXT if event.is_text else WS_OP_BINARY), event.data, event.length,
                              KIND_FORCED)
-            if c.out.bytes > self.backlog_bytes:
+            if backlog_bytes(c.out) > self.backlog_bytes:
                 c.flags |= FLAG_READ_PAUSED
             return
         if c.codec == 0 and event.is_text and is_legacy_ping(event.data, event.length):
@@ -950,7 +967,7 @@ cdef class Engine:
                 return
         if not self._uncork():
             return
-        if c.out.head == NULL:
+        if c.out == NULL:
             self._kill(c)  # both close frames are out: the server ends TCP first (section 7.1.1)
         else:
             self._begin_linger(c)
@@ -1006,8 +1023,8 @@ cdef class Engine:
         c.phase_due = self._in_ticks(self.close_ticks)
         if c != self.current:  # else _parse() does it, which still reads from there
             self._free_input(c)
-            ws_free(&c.parser)
-        if c.out.head == NULL:
+            _free_parser(c)
+        if c.out == NULL:
             self._end_writing(c)
         self._rearm(c)
         if c.state != STATE_DEAD:
@@ -1047,7 +1064,7 @@ cdef class Engine:
         wheel_cancel(self.timers, &c.timer)
         self._leave_sets(c)
         backlog_clear(&c.out)
-        ws_free(&c.parser)
+        _free_parser(c)
         self._free_input(c)
 
     cdef void _bury(self, connection *c) noexcept:
@@ -1071,30 +1088,32 @@ cdef class Engine:
         if c.flags & FLAG_QUEUED:
             return
         c.flags |= FLAG_QUEUED
-        c.work_next = NULL
-        if self.work_tail != NULL:
-            self.work_tail.work_next = c
+        c.work_next = 0
+        if self.work_tail:
+            table_at(&self.connections, self.work_tail - 1).work_next = c.slot + 1
         else:
-            self.work_head = c
-        self.work_tail = c
+            self.work_head = c.slot + 1
+        self.work_tail = c.slot + 1
         if not self.in_poll and not self.awake:
             self.awake = eventfd_write(self.wakefd, 1) == 0
 
     cdef void _do_work(self) noexcept:
         cdef connection *c
-        cdef connection *last = self.work_tail
+        cdef uint32_t link
+        cdef uint32_t last = self.work_tail
         cdef uint32_t done = 0
-        while self.work_head != NULL and done < WORK_BATCH:
-            c = self.work_head
+        while self.work_head and done < WORK_BATCH:
+            link = self.work_head
+            c = table_at(&self.connections, link - 1)
             self.work_head = c.work_next
-            if self.work_head == NULL:
-                self.work_tail = NULL
+            if self.work_head == 0:
+                self.work_tail = 0
             c.flags &= <uint16_t>~FLAG_QUEUED
             if c.state == STATE_DEAD:
                 self._bury(c)
             else:
                 self._resume(c)
-            if self.stop_requested or c == last:
+            if self.stop_requested or link == last:
                 return
             done += 1
             if done % CLOCK_EVERY == 0 and _now_ns(CLOCK_MONOTONIC) > self.deadline_ns:
@@ -1106,12 +1125,12 @@ cdef class Engine:
             if c.input != NULL:
                 self._parse_head(c, 0)
         elif c.state == STATE_OPEN or c.state == STATE_CLOSING:
-            if c.flags & FLAG_LAGGING and c.out.head == NULL and c.state == STATE_OPEN:
+            if c.flags & FLAG_LAGGING and c.out == NULL and c.state == STATE_OPEN:
                 self._tell_of_loss(c)  # adopted so
             if c.state == STATE_DEAD:
                 return
             if c.input != NULL and self._may_parse(c):
-                self._parse(c, c.input + c.input_offset, c.input + c.input_length)
+                self._parse(c, c.input.data + c.input.offset, c.input.data + c.input.length)
             else:
                 self._watch_connection(c)
 
@@ -1124,10 +1143,10 @@ cdef class Engine:
             wanted = EPOLLRDHUP
         elif c.input == NULL and self._may_parse(c):
             wanted = EPOLLIN
-        if c.out.head != NULL and not c.flags & FLAG_HELD:
+        if c.out != NULL and not c.flags & FLAG_HELD:
             wanted |= EPOLLOUT
         if wanted != c.interest:
-            c.interest = wanted
+            c.interest = <uint16_t>wanted
             if not self._watch(c.fd, EPOLL_CTL_MOD, wanted, connection_id(c)):
                 self._kill(c)
 
@@ -1154,7 +1173,7 @@ cdef class Engine:
         cdef iovec vectors[2]
         cdef msghdr message
         cdef bint kept
-        if self.cork_owner == c and c.out.head == NULL:
+        if self.cork_owner == c and c.out == NULL:
             if total <= CORK_SMALL and total <= CORK_BYTES - self.cork_used:
                 if head_size:
                     memcpy(self.corked + self.cork_used, head, head_size)
@@ -1164,11 +1183,11 @@ cdef class Engine:
                 return True
             if not self._uncork():
                 return False
-        if c.flags & FLAG_HELD and c.out.bytes + total > HOLD_BYTES:
+        if c.flags & FLAG_HELD and backlog_bytes(c.out) + total > HOLD_BYTES:
             self._end_hold(c)
             if c.state == STATE_DEAD:
                 return False
-        if c.out.head != NULL:
+        if c.out != NULL:
             if not self._admit(c, total, kind):
                 return False
         elif self.holding and total <= HOLD_BYTES and self._begin_hold(c):
@@ -1225,7 +1244,7 @@ cdef class Engine:
         """Write what was gathered for `c`; what its socket does not take is an ordinary backlog."""
         c.flags &= <uint16_t>~FLAG_HELD
         self._flush(c)
-        if c.state != STATE_DEAD and c.out.head != NULL:
+        if c.state != STATE_DEAD and c.out != NULL:
             self._after_queueing(c)
 
     cdef bint _queue_copy(self, connection *c, const uint8_t *head, size_t head_size, const uint8_t *body,
@@ -1317,7 +1336,7 @@ cdef class Engine:
         cdef int count
         memset(&message, 0, sizeof(message))
         message.msg_iov = vectors
-        while c.out.head != NULL:
+        while c.out != NULL:
             count = 0
             offered = 0
             node = c.out.head
@@ -1343,14 +1362,14 @@ cdef class Engine:
             if <size_t>n < offered or <size_t>n >= budget:
                 break
             budget -= <size_t>n
-        if c.out.head == NULL:
+        if c.out == NULL:
             if c.flags & FLAG_LAGGING and c.state == STATE_OPEN:
                 self._tell_of_loss(c)
             elif c.state == STATE_LINGER:
                 self._end_writing(c)
         if c.state == STATE_DEAD:
             return
-        if c.flags & FLAG_READ_PAUSED and c.out.bytes <= self.backlog_bytes // 2:
+        if c.flags & FLAG_READ_PAUSED and backlog_bytes(c.out) <= self.backlog_bytes // 2:
             c.flags &= <uint16_t>~FLAG_READ_PAUSED
             c.heard = self.tick
             if c.input != NULL:
@@ -1404,7 +1423,7 @@ cdef class Engine:
         if self.broadcast_stalled == 0:
             return True
         c = table_find(&self.connections, self.broadcast_stalled)
-        return c == NULL or c.state != STATE_OPEN or c.out.bytes <= self.backlog_bytes // 2
+        return c == NULL or c.state != STATE_OPEN or backlog_bytes(c.out) <= self.backlog_bytes // 2
 
     cdef void _do_broadcasts(self) noexcept:
         """Rounds are sent in bursts: one burst to every connection, then the next. A connection that has not taken half
@@ -1426,7 +1445,7 @@ cdef class Engine:
             while self.broadcast_cursor < self.connections.used:
                 c = table_at(&self.connections, self.broadcast_cursor)
                 if c.state == STATE_OPEN and c.opened <= b.opened_until:
-                    if c.out.bytes > self.backlog_bytes // 2:
+                    if backlog_bytes(c.out) > self.backlog_bytes // 2:
                         self.broadcast_stalled = connection_id(c)
                         return
                     self._send_burst(c, b.buffer, burst)
@@ -1447,7 +1466,7 @@ cdef class Engine:
         cdef size_t total = <size_t>buffer.length * times
         cdef uint32_t whole
         self.n_messages_out += times
-        if c.out.head == NULL:
+        if c.out == NULL:
             memset(&message, 0, sizeof(message))
             for k in range(times):
                 vectors[k].iov_base = buffer.data
@@ -1474,43 +1493,41 @@ cdef class Engine:
 
     cdef bint _join_user(self, connection *c, uint64_t user_id) noexcept:
         cdef idmap_entry *entry = idmap_put(&self.users, user_id)
-        cdef connection *first
         if entry == NULL:
             return False
-        first = <connection *>entry.head
         c.user_id = user_id
-        c.user_prev = NULL
-        c.user_next = first
-        if first != NULL:
-            first.user_prev = c
-        entry.head = c
+        c.user_prev = 0
+        c.user_next = entry.first
+        if entry.first:
+            table_at(&self.connections, entry.first - 1).user_prev = c.slot + 1
+        entry.first = c.slot + 1
         entry.count += 1
         return True
 
     cdef void _leave_user(self, connection *c) noexcept:
         """Out of the user's set; user_id stays, for on_close."""
         cdef idmap_entry *entry
-        if c.user_prev != NULL:
-            c.user_prev.user_next = c.user_next
-        if c.user_next != NULL:
-            c.user_next.user_prev = c.user_prev
+        if c.user_prev:
+            table_at(&self.connections, c.user_prev - 1).user_next = c.user_next
+        if c.user_next:
+            table_at(&self.connections, c.user_next - 1).user_prev = c.user_prev
         entry = idmap_get(&self.users, c.user_id)
         if entry != NULL:
-            if entry.head == c:
-                entry.head = c.user_next
+            if entry.first == c.slot + 1:
+                entry.first = c.user_next
             entry.count -= 1
             if entry.count == 0:
                 idmap_remove(&self.users, c.user_id)
-        c.user_prev = c.user_next = NULL
+        c.user_prev = c.user_next = 0
 
     cdef bint _in_user_set(self, connection *c) noexcept:
         cdef idmap_entry *entry
         if c.user_id == 0:
             return False
-        if c.user_prev != NULL or c.user_next != NULL:
+        if c.user_prev or c.user_next:
             return True
         entry = idmap_get(&self.users, c.user_id)
-        return entry != NULL and entry.head == c
+        return entry != NULL and entry.first == c.slot + 1
 
     cdef void _leave_sets(self, connection *c) noexcept:
         if self._in_user_set(c):
@@ -1522,11 +1539,13 @@ cdef class Engine:
         cdef membership *m = c.talks
         cdef membership *first
         cdef idmap_entry *entry
+        cdef uint32_t joined = 0
         while m != NULL:
             if m.talk_id == talk_id:
                 return True
             m = m.next
-        if c.talk_count >= self.max_talks:
+            joined += 1
+        if joined >= self.max_talks:
             return False
         m = <membership *>malloc(sizeof(membership))
         if m == NULL:
@@ -1543,10 +1562,8 @@ cdef class Engine:
         if first != NULL:
             first.talk_prev = m
         entry.head = m
-        entry.count += 1
         m.next = c.talks
         c.talks = m
-        c.talk_count += 1
         self.live_memberships += 1
         return True
 
@@ -1559,14 +1576,12 @@ cdef class Engine:
             entry.head = m.talk_next
         if m.talk_next != NULL:
             m.talk_next.talk_prev = m.talk_prev
-        entry.count -= 1
-        if entry.count == 0:
+        if entry.head == NULL:
             idmap_remove(&self.talks, m.talk_id)
         if before == NULL:
             c.talks = m.next
         else:
             before.next = m.next
-        c.talk_count -= 1
         free(m)
         self.live_memberships -= 1
 
@@ -1574,10 +1589,10 @@ cdef class Engine:
 
     cdef bint _accept(self, connection *c, int codec, bytes lines, bint login_deadline) noexcept:
         cdef upgrade_request request
-        cdef size_t head = upgrade_head_length(<const char *>c.input, c.input_length, 0)
+        cdef size_t head = upgrade_head_length(<const char *>c.input.data, c.input.length, 0)
         cdef char key[28]
         cdef bytes answer
-        upgrade_parse(<const char *>c.input, head, &request)
+        upgrade_parse(<const char *>c.input.data, head, &request)
         websocket_accept_key(request.key.text, key)
         try:
             answer = (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -1601,8 +1616,8 @@ cdef class Engine:
             return False
         c.flags |= FLAG_ACCEPTED
         self.n_accepted += 1
-        c.input_offset = <uint32_t>head
-        if c.input_offset == c.input_length:
+        c.input.offset = <uint32_t>head
+        if c.input.offset == c.input.length:
             self._free_input(c)
         else:
             self._queue_work(c)
@@ -1868,9 +1883,9 @@ cdef class Engine:
             if not 0 < user_id < 1 << 63:
                 continue
             entry = idmap_get(&self.users, user_id)
-            c = <connection *>entry.head if entry != NULL else NULL
+            c = table_linked(&self.connections, entry.first) if entry != NULL else NULL
             while c != NULL:
-                following = c.user_next  # c may leave the set by what is sent to it
+                following = table_linked(&self.connections, c.user_next)  # c may leave the set by what is sent to it
                 if buffers[c.codec] != NULL and connection_id(c) != left_out:
                     if self._send_buffer(c, buffers[c.codec], kind):
                         reached += 1
@@ -1975,11 +1990,11 @@ cdef class Engine:
         if not 0 < user_id < 1 << 63:
             return []
         cdef idmap_entry *entry = idmap_get(&self.users, user_id)
-        cdef connection *c = <connection *>entry.head if entry != NULL else NULL
+        cdef connection *c = table_linked(&self.connections, entry.first) if entry != NULL else NULL
         cdef list ids = []
         while c != NULL:
             ids.append(connection_id(c))
-            c = c.user_next
+            c = table_linked(&self.connections, c.user_next)
         return ids
 
     def user_connection_count(self, user_id):
@@ -2011,7 +2026,7 @@ cdef class Engine:
 
     def backlog_of(self, id):
         cdef connection *c = self._find(id)
-        return c.out.bytes if c != NULL else 0
+        return backlog_bytes(c.out) if c != NULL else 0
 
     def credit_of(self, id):
         cdef connection *c = self._find_open(id)
@@ -2040,19 +2055,24 @@ cdef class Engine:
     cdef bytes _export_state(self, connection *c):
         """An undecided upgrade is written as a handshake whose request has come in: it will be parsed again. The same
         goes for the beginning of a frame's header, which is put in front of the waiting input."""
-        cdef ws_parser *p = &c.parser
+        cdef ws_parser *p = c.parser
         cdef membership *m = c.talks
-        cdef backlog_node *node = c.out.head
+        cdef backlog_node *node = c.out.head if c.out != NULL else NULL
         cdef uint32_t k, offset
         cdef bint begun
+        cdef ws_parser idle
         cdef bytes waiting = b""
         cdef list parts = []
         cdef list frames = []
+        cdef list talks = []
         cdef int64_t left_ms = 0
+        ws_start(&idle)
+        if p == NULL:  # its frames are being parsed, or it is between two
+            p = &self.parser if c == self.current else &idle
         if c == self.current:
             waiting = _bytes(self.cursor, <size_t>(<Py_ssize_t>self.cursor_end - <Py_ssize_t>self.cursor))
         elif c.input != NULL:
-            waiting = _bytes(c.input + c.input_offset, c.input_length - c.input_offset)
+            waiting = _bytes(c.input.data + c.input.offset, c.input.length - c.input.offset)
         if p.stage == WS_HEADER:
             waiting = _bytes(p.header, p.header_length) + waiting
         if c.phase_due:
@@ -2066,16 +2086,17 @@ cdef class Engine:
                 frames.append(_STATE_FRAME.pack(node.buffer.length - offset, begun))
                 frames.append(_bytes(node.buffer.data + offset, node.buffer.length - offset))
             node = node.next
+        while m != NULL:
+            talks.append(m.talk_id.to_bytes(8, "little"))
+            m = m.next
         parts.append(_STATE_HEAD.pack(
             _STATE_MAGIC, STATE_FORMAT, STATE_HANDSHAKE if c.state == STATE_UNDECIDED else c.state, c.codec,
             c.flags & FLAGS_EXPORTED, c.close_code,
             c.user_id, c.session_id, c.expires_at_ms, left_ms,
             p.stage, p.first, p.message_opcode, _bytes(p.mask, 4), p.left, p.fragments,
-            c.talk_count, p.length, p.control_length, len(waiting), len(frames) // 2,
+            len(talks), p.length, p.control_length, len(waiting), len(frames) // 2,
         ))
-        while m != NULL:
-            parts.append(m.talk_id.to_bytes(8, "little"))
-            m = m.next
+        parts.extend(talks)
         if p.length:
             parts.append(_bytes(p.message, p.length))
         if p.control_length:
@@ -2197,36 +2218,38 @@ cdef class Engine:
     cdef int _restore(self, connection *c, head, tuple talks, bytes message, bytes control, bytes waiting,
                       list frames) except -1:
         """Fill a new connection from a checked state."""
-        cdef ws_parser *p = &c.parser
+        cdef ws_parser *p
         cdef bytes mask
         cdef bytes frame
         (_, _, _, c.codec, c.flags, c.close_code, user_id, c.session_id, c.expires_at_ms, left_ms,
-         p.stage, p.first, p.message_opcode, mask, p.left, p.fragments, _, _, _, _, _) = head
-        memcpy(p.mask, <char *>mask, 4)
+         stage, first, opcode, mask, left, fragments, _, _, _, _, _) = head
         if c.state == STATE_OPEN:
             self.open_count += 1
             self.opened_serial += 1
             c.opened = self.opened_serial
-        if p.message_opcode == WS_OP_TEXT and not utf8_feed(&p.utf8, <uint8_t *><char *>message, len(message)):
-            raise ValueError("not a possible state of a parser: text is not UTF-8")
-        if message and not ws_keep(p, <uint8_t *><char *>message, len(message)):
+        if stage == WS_PAYLOAD or opcode:
+            p = c.parser = <ws_parser *>malloc(sizeof(ws_parser))
+            if p == NULL:
+                raise MemoryError
+            ws_start(p)
+            p.stage, p.first, p.message_opcode, p.left, p.fragments = stage, first, opcode, left, fragments
+            memcpy(p.mask, <char *>mask, 4)
+            if opcode == WS_OP_TEXT and not utf8_feed(&p.utf8, <uint8_t *><char *>message, len(message)):
+                raise ValueError("not a possible state of a parser: text is not UTF-8")
+            if message and not ws_keep(p, <uint8_t *><char *>message, len(message)):
+                raise MemoryError
+            if control:
+                p.control = <uint8_t *>malloc(WS_CONTROL_MAX)
+                if p.control == NULL:
+                    raise MemoryError
+                memcpy(p.control, <char *>control, len(control))
+                p.control_length = <uint8_t>len(control)
+        if waiting and not _new_input(c, <uint8_t *><char *>waiting, len(waiting)):
             raise MemoryError
-        if control:
-            p.control = <uint8_t *>malloc(WS_CONTROL_MAX)
-            if p.control == NULL:
-                raise MemoryError
-            memcpy(p.control, <char *>control, len(control))
-            p.control_length = <uint8_t>len(control)
-        if waiting:
-            c.input = <uint8_t *>malloc(len(waiting))
-            if c.input == NULL:
-                raise MemoryError
-            memcpy(c.input, <char *>waiting, len(waiting))
-            c.input_length = <uint32_t>len(waiting)
         for begun, frame in frames:
             if not self._queue_copy(c, NULL, 0, <uint8_t *><char *>frame, len(frame), begun):
                 raise MemoryError
-        if self.echo and c.out.bytes > self.backlog_bytes:
+        if self.echo and backlog_bytes(c.out) > self.backlog_bytes:
             c.flags |= FLAG_READ_PAUSED
         if user_id:
             if c.state != STATE_OPEN:
@@ -2245,11 +2268,12 @@ cdef class Engine:
 
     def stats(self):
         cdef uint64_t waiting = 0
-        cdef uint32_t handshaking = 0, paused = 0, i
+        cdef uint32_t handshaking = 0, paused = 0, unfinished = 0, i
         cdef connection *c
         for i in range(self.connections.used):
             c = table_at(&self.connections, i)
-            waiting += c.out.bytes if c.state != STATE_FREE else 0
+            waiting += backlog_bytes(c.out) if c.state != STATE_FREE else 0
+            unfinished += c.state != STATE_FREE and c.parser != NULL
             handshaking += c.state == STATE_HANDSHAKE or c.state == STATE_UNDECIDED
             paused += c.state == STATE_OPEN and not c.interest & EPOLLIN
         return {
@@ -2260,6 +2284,7 @@ cdef class Engine:
             "talks": self.talks.used,
             "backlog_bytes": waiting,
             "paused": paused,
+            "unfinished": unfinished,
             "broadcasts": self.broadcast_count,
             "sockets_accepted": self.n_sockets,
             "upgrades": self.n_upgrades,
@@ -2291,6 +2316,25 @@ cdef class Engine:
             "live_nodes": live_nodes,
             "live_frames": live_frames,
         }
+
+
+cdef bint _new_input(connection *c, const uint8_t *data, size_t n) noexcept:
+    """Keep these bytes for later; False: out of memory."""
+    cdef waiting_input *kept = <waiting_input *>malloc(sizeof(waiting_input) + n)
+    if kept == NULL:
+        return False
+    memcpy(kept.data, data, n)
+    kept.length = <uint32_t>n
+    kept.offset = 0
+    c.input = kept
+    return True
+
+
+cdef void _free_parser(connection *c) noexcept:
+    if c.parser != NULL:
+        ws_free(c.parser)
+        free(c.parser)
+        c.parser = NULL
 
 
 cdef bytes _bytes(const uint8_t *data, size_t n):

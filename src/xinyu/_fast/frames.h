@@ -10,7 +10,9 @@
  *
  * Invariants: between calls stage is WS_HEADER with header_length < 14, or WS_PAYLOAD with left > 0. message_opcode is
  * non-zero exactly while a data message is unfinished. The mask is rotated as payload is consumed, so that its first
- * byte always belongs to the next payload byte. After WS_FAIL the parser must not be fed again.
+ * byte always belongs to the next payload byte. After WS_FAIL the parser must not be fed again, but may be freed.
+ * An idle parser (ws_is_idle) holds no memory and nothing that the next frame depends on, so one serves all connections
+ * that are not in the middle of a message.
  */
 #ifndef XINYU_FRAMES_H
 #define XINYU_FRAMES_H
@@ -79,6 +81,11 @@ static inline void ws_done(ws_parser *p) {
         free(p->control);
         p->control = NULL;
     }
+}
+
+/* Between two messages, with nothing of the next one read: any other parser would do as well. Ask after ws_done(). */
+static inline int ws_is_idle(const ws_parser *p) {
+    return p->stage == WS_HEADER && p->header_length == 0 && p->message_opcode == 0;
 }
 
 static inline void ws_free(ws_parser *p) {

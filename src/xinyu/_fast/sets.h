@@ -1,8 +1,9 @@
-/* Sets of connections by an id: a hash map from id to the head of an intrusive list and its length.
+/* Sets of connections by an id: a hash map from id to the beginning of an intrusive list.
  *
  * Open addressing with linear probing and deletion by shifting back, so that there are no tombstones and a map that
  * lived long is as fast as a new one. At most three quarters full; it shrinks when it is an eighth full. Key 0 marks an
- * empty place. The lists belong to the caller.
+ * empty place. The lists belong to the caller, and so does what an entry says of one: where it begins, by a pointer or
+ * by a number and the list's length. 16 bytes a place.
  */
 #ifndef XINYU_SETS_H
 #define XINYU_SETS_H
@@ -10,13 +11,18 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define IDMAP_SMALLEST 64u /* places, a power of two */
 
 typedef struct idmap_entry {
     uint64_t key;
-    void *head;
-    uint32_t count; /* of the list */
+    union {
+        void *head;
+        struct {
+            uint32_t first, count;
+        };
+    };
 } idmap_entry;
 
 typedef struct idmap {
@@ -59,7 +65,7 @@ static inline int idmap_resize(idmap *m, uint32_t size) {
     return 1;
 }
 
-/* The entry of this key, made if there was none (head NULL, count 0). NULL: out of memory. An entry's address holds
+/* The entry of this key, made if there was none (head NULL; first and count 0). NULL: out of memory. An entry's address holds
  * until the next put or remove. */
 static inline idmap_entry *idmap_put(idmap *m, uint64_t key) {
     idmap_entry *entry = idmap_get(m, key);
@@ -70,9 +76,8 @@ static inline idmap_entry *idmap_put(idmap *m, uint64_t key) {
     uint32_t i = idmap_home(m, key);
     while (m->places[i].key)
         i = (i + 1) & (m->size - 1);
+    memset(&m->places[i], 0, sizeof m->places[i]);
     m->places[i].key = key;
-    m->places[i].head = NULL;
-    m->places[i].count = 0;
     m->used++;
     return &m->places[i];
 }
@@ -94,7 +99,6 @@ static inline void idmap_remove(idmap *m, uint64_t key) {
         }
     }
     m->places[hole].key = 0;
-    m->places[hole].head = NULL;
     m->used--;
     if (m->size > IDMAP_SMALLEST && m->used * 8 < m->size)
         idmap_resize(m, m->size / 2); /* failing to shrink harms nobody */

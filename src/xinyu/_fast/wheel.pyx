@@ -1,14 +1,14 @@
 """The engine's timer wheel (wheel.h) alone: keys instead of connections. For tests and benchmarks."""
 
 from libc.stdint cimport uint32_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 
 from xinyu._fast.connection cimport *
 
 cimport cython
 
 cdef struct timer:
-    wheel_node node  # first: the wheel hands back its address
+    wheel_node node  # first: so the wheel finds it
     uint32_t key
 
 
@@ -17,32 +17,37 @@ cdef class Wheel:
     """Timers for the keys 0 .. capacity - 1, in ticks. The hand starts at tick `now`."""
 
     cdef wheel *timers
-    cdef timer *nodes
+    cdef arena items
     cdef uint32_t capacity
 
     def __cinit__(self, uint32_t capacity, uint32_t now=0):
         cdef uint32_t key
         self.capacity = capacity
         self.timers = <wheel *>malloc(sizeof(wheel))
-        self.nodes = <timer *>calloc(capacity + 1, sizeof(timer))
-        if self.timers == NULL or self.nodes == NULL:
+        if self.timers == NULL:
             raise MemoryError
-        wheel_start(self.timers, now)
+        wheel_start(self.timers, now, &self.items)
+        self.items.item_bytes = sizeof(timer)
         for key in range(capacity):
-            self.nodes[key].key = key
+            if key % ARENA_CHUNK == 0 and not arena_grow(&self.items):
+                raise MemoryError
+            self._at(key).key = key
 
     def __dealloc__(self):
-        free(self.nodes)
+        arena_free(&self.items)
         free(self.timers)
+
+    cdef timer *_at(self, uint32_t key) noexcept:
+        return <timer *>arena_at(&self.items, key)
 
     cdef wheel_node *_node(self, uint32_t key) except NULL:
         if key >= self.capacity:
             raise IndexError(key)
-        return &self.nodes[key].node
+        return &self._at(key).node
 
     def arm(self, uint32_t key, uint32_t due):
         """Let key fire at tick `due` (at the next one if that has passed), instead of when it would have."""
-        wheel_arm(self.timers, self._node(key), due)
+        wheel_arm(self.timers, self._node(key), key, due)
 
     def cancel(self, uint32_t key):
         wheel_cancel(self.timers, self._node(key))
@@ -62,7 +67,7 @@ cdef class Wheel:
                 return fired
             fired.append((self.timers.now, (<timer *>node).key))
             if after:
-                wheel_arm(self.timers, node, self.timers.now + after)
+                wheel_arm(self.timers, node, (<timer *>node).key, self.timers.now + after)
 
     def advance_count(self, uint32_t now, uint32_t rearm_after=0):
         """advance() that only counts: what a benchmark wants to time."""
@@ -74,18 +79,18 @@ cdef class Wheel:
                 return count
             count += 1
             if rearm_after:
-                wheel_arm(self.timers, node, self.timers.now + rearm_after)
+                wheel_arm(self.timers, node, (<timer *>node).key, self.timers.now + rearm_after)
 
     def arm_all(self, uint32_t due, uint32_t spread):
         """Arm every key, spread over that many ticks: what a benchmark wants to time."""
         cdef uint32_t key
         for key in range(self.capacity):
-            wheel_arm(self.timers, &self.nodes[key].node, due + key % spread)
+            wheel_arm(self.timers, &self._at(key).node, key, due + key % spread)
 
     def cancel_all(self):
         cdef uint32_t key
         for key in range(self.capacity):
-            wheel_cancel(self.timers, &self.nodes[key].node)
+            wheel_cancel(self.timers, &self._at(key).node)
 
     @property
     def now(self):

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 # gateway -> user -> bit mask of the codecs that his devices there speak (1 << codec)
 Located = dict[str, dict[int, int]]
+# ((gateway, codec), connections), in order
+_Counts = tuple[tuple[tuple[str, int], int], ...]
 
 
 class Routes(Protocol):
@@ -25,40 +28,61 @@ class Routes(Protocol):
     async def forget_gateway(self, gateway: str) -> None: ...
 
 
+class _Devices:
+    """What the connections of one user are. Never changed: users with the same ones share it."""
+
+    __slots__ = ("__weakref__", "counts")
+
+    def __init__(self, counts: _Counts) -> None:
+        self.counts = counts
+
+
 class MemoryRoutes:
-    """Routes of one process. A user costs one small dict while he is connected."""
+    """Routes of one process. While connected, a user costs his place in one dict: what he has there, say one device on
+    this gateway, is an object for all who have the same, and lives as long as one of them.
+
+    `connect` and `disconnect` cost O(routes of this one user), `forget_gateway` O(users)."""
 
     def __init__(self) -> None:
-        self._users: dict[int, dict[tuple[str, int], int]] = {}
+        self._users: dict[int, _Devices] = {}
+        self._kinds: WeakValueDictionary[_Counts, _Devices] = WeakValueDictionary()
 
     async def connect(self, user_id: int, gateway: str, codec: int) -> None:
-        routes = self._users.setdefault(user_id, {})
-        routes[gateway, codec] = routes.get((gateway, codec), 0) + 1
+        self._add(user_id, (gateway, codec), 1)
 
     async def disconnect(self, user_id: int, gateway: str, codec: int) -> None:
-        routes = self._users.get(user_id)
-        if routes is None:
-            return
-        left = routes.get((gateway, codec), 0) - 1
-        if left > 0:
-            routes[gateway, codec] = left
-            return
-        routes.pop((gateway, codec), None)
-        if not routes:
-            del self._users[user_id]
+        self._add(user_id, (gateway, codec), -1)
 
     async def locate(self, user_ids: Iterable[int]) -> Located:
         located: Located = {}
         for user_id in user_ids:
-            for gateway, codec in self._users.get(user_id, ()):
+            devices = self._users.get(user_id)
+            if devices is None:
+                continue
+            for (gateway, codec), _ in devices.counts:
                 users = located.setdefault(gateway, {})
                 users[user_id] = users.get(user_id, 0) | (1 << codec)
         return located
 
     async def forget_gateway(self, gateway: str) -> None:
-        for user_id in list(self._users):
-            routes = self._users[user_id]
-            for key in [key for key in routes if key[0] == gateway]:
-                del routes[key]
-            if not routes:
-                del self._users[user_id]
+        for user_id, devices in list(self._users.items()):
+            left = tuple(route for route in devices.counts if route[0][0] != gateway)
+            if len(left) != len(devices.counts):
+                self._set(user_id, left)
+
+    def _add(self, user_id: int, route: tuple[str, int], connections: int) -> None:
+        devices = self._users.get(user_id)
+        counts = {} if devices is None else dict(devices.counts)
+        counts[route] = counts.get(route, 0) + connections
+        if counts[route] <= 0:
+            del counts[route]
+        self._set(user_id, tuple(sorted(counts.items())))
+
+    def _set(self, user_id: int, counts: _Counts) -> None:
+        if not counts:
+            self._users.pop(user_id, None)
+            return
+        devices = self._kinds.get(counts)
+        if devices is None:
+            devices = self._kinds[counts] = _Devices(counts)
+        self._users[user_id] = devices

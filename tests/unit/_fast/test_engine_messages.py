@@ -56,6 +56,85 @@ def test_fragments_with_a_ping_between() -> None:
         assert client.read_frame() == (10, b"still there?")
 
 
+CONVERSATIONS = [
+    (build_frame(1, "Grüße".encode(), mask=MASK), ["Grüße"], []),
+    (
+        build_frame(1, b"\xe6\xbc", fin=False, mask=b"abcd")
+        + build_frame(9, b"between", mask=b"\xff\x00\xaa\x55")
+        + build_frame(0, b"\xa2", mask=MASK),
+        ["漢"],
+        [(10, b"between")],
+    ),
+    (build_frame(2, bytes(range(150)), mask=b"wxyz") + build_frame(2, b"", mask=MASK), [bytes(range(150)), b""], []),
+    (build_frame(1, b"\xc3", fin=False, mask=MASK) + build_frame(0, b"(", mask=MASK), [], [(8, None)]),
+    (build_frame(2, b"half", fin=False, mask=MASK) + build_frame(8, b"\x03\xe8", mask=MASK), [], [(8, b"\x03\xe8")]),
+]
+
+
+@pytest.mark.parametrize("step_bytes", [1, 3, 7, 20])
+def test_many_connections_in_the_middle_of_a_message(step_bytes: int) -> None:
+    """They take turns at the one parser: what each of them has begun must not show in another."""
+    with Harness() as h:
+        clients = [(h.open(), *conversation) for _ in range(3) for conversation in CONVERSATIONS]
+        length = max(len(stream) for stream, _, _ in CONVERSATIONS)
+        for at in range(0, length, step_bytes):
+            for client, stream, _, _ in clients:
+                if h.engine.is_open(client.id):
+                    client.send(stream[at : at + step_bytes])
+            seen = h.engine.stats()["bytes_in"]
+            h.until(lambda: not h.step(), "everything read")
+            assert h.engine.stats()["bytes_in"] >= seen
+        for client, _, messages, frames in clients:
+            h.until(lambda m=messages, c=client: len([id_ for id_, _ in h.messages if id_ == c.id]) == len(m))
+            assert [data for id_, data in h.messages if id_ == client.id] == messages
+            for opcode, payload in frames:
+                got = client.read_frame()
+                assert got[0] == opcode
+                assert payload in (None, got[1])
+        assert h.engine.stats()["unfinished"] == 0
+
+
+def test_a_connection_that_ends_in_the_middle_of_a_message_leaves_nothing_to_the_next() -> None:
+    with Harness() as h:
+        for ending in ("abort", "reset", "close"):
+            first, second = h.open(), h.open()
+            first.send(build_frame(1, b"x" * 1000, fin=False, mask=MASK) + build_frame(0, b"y" * 9, mask=b"abcd")[:9])
+            h.settle()
+            assert h.engine.stats()["unfinished"] == 1
+            if ending == "abort":
+                h.engine.abort(first.id)
+            elif ending == "reset":
+                first.reset_connection()
+            else:
+                h.engine.close(first.id)
+                first.frame(8, b"\x03\xe8")  # taken for payload: the message goes on
+                first.socket.close()
+            first.wait_closed()
+            assert h.engine.stats()["unfinished"] == 0
+            second.text(ending)
+            h.until(lambda e=ending: h.messages[-1:] == [(second.id, e)])
+
+
+def test_ended_from_inside_the_callback_of_its_own_message() -> None:
+    """The message came in two parts, so its bytes belong to the parser that is being read from."""
+    with Harness() as h:
+        for end in (h.engine.abort, h.engine.export):
+            client, other = h.open(), h.open()
+            exported: list[Any] = []
+            h.react = lambda id_, _data, end=end, kept=exported: kept.append(end(id_))
+            data = build_frame(1, b"x" * 600, mask=MASK)
+            client.send(data[:300])
+            h.settle()
+            client.send(data[300:])
+            h.until(lambda kept=exported: kept)
+            h.react = lambda _id, _data: None
+            other.text("next")
+            h.until(lambda o=other: h.messages[-1:] == [(o.id, "next")])
+            assert h.engine.stats()["unfinished"] == 0
+            if end == h.engine.export:
+                h.engine.abort(h.engine.adopt(*exported[0]))
+
+
 def test_a_pong_is_not_answered() -> None:
     with Harness() as h:
         client = h.open()
