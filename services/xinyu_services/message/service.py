@@ -7,6 +7,7 @@ the talk's lane, so that all numbers of a talk are given out one after another. 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
@@ -182,12 +183,19 @@ class MessageService:
         no friends) or with its refusal: SELF, UNKNOWN_USER, UNKNOWN_GROUP, NOT_MEMBER, MUTED, BLOCKED, DISMISSED,
         CONFLICT, UNKNOWN_MESSAGE."""
         results = await self._submit_sends(messages, deadline_s)
+        to_strangers: dict[int, Sent] = {}
         for number, result in enumerate(results):
             if isinstance(result, XinYuError):
                 if result.code is UNKNOWN_TALK:
                     results[number] = XinYuError(UNKNOWN_GROUP)
             elif result.message is None and messages[number].key not in self._known_talks:
-                results[number] = await self._send_to_a_stranger(messages[number], result, deadline_s)
+                to_strangers[number] = result
+        if to_strangers:
+            answers = await asyncio.gather(
+                *(self._send_to_a_stranger(messages[n], sent, deadline_s) for n, sent in to_strangers.items())
+            )
+            for number, answer in zip(to_strangers, answers, strict=True):
+                results[number] = answer
         return results
 
     async def _submit_sends(self, messages: Sequence[NewMessage], deadline_s: float) -> list[Sent | XinYuError]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from tests.integration.services.rooms import GATEWAY, Rooms, open_database, refused, target
-from xinyu.wire.v1 import message_pb2
+from xinyu.wire.v1 import message_pb2, options_pb2
 
 
 async def test_messages_get_numbers_without_holes_and_are_listed(rooms: Rooms) -> None:
@@ -251,3 +251,24 @@ async def test_what_a_dead_process_left_is_handed_on_by_the_next(tmp_path: Path)
     left = await database.read(lambda c: c.execute(text("SELECT COUNT(*) FROM message_outbox")).scalar())
     assert left == 0
     await database.close()
+
+
+async def test_each_message_of_a_call_has_its_own_answer(rooms: Rooms) -> None:
+    await rooms.befriend(1, 2)
+
+    def new(user_id: int, mode: int, to_from_id: int, text: str) -> message_pb2.NewMessage:
+        return message_pb2.NewMessage(
+            user_id=user_id, talk_mode=mode, to_from_id=to_from_id, msg_type=1,
+            body=json.dumps({"content": text}).encode(), codec=options_pb2.CODEC_V1_JSON,
+        )  # fmt: skip
+
+    messages = [
+        new(1, 1, 2, "stored"), new(1, 1, 88, "nobody"), new(1, 1, 1, "me"), new(1, 2, 99, "no group"),
+        new(2, 1, 1, "stored too"), new(1, 1, 3, "no friend"), new(1, 1, 89, "nobody either"),
+    ]  # fmt: skip
+    response = await rooms.messages.send(message_pb2.SendRequest(messages=messages))
+    assert [r.refusal.reason or r.sequence for r in response.results] == [
+        1, "unknown_user", "self", "unknown_group", 2, 0, "unknown_user",
+    ]  # fmt: skip
+    assert json.loads(response.results[5].record)["status"] == 3
+    assert [r["extra"] for r in await rooms.records(2, 1, 1)] == ['{"content": "stored too"}', '{"content": "stored"}']
