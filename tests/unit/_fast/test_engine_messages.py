@@ -81,9 +81,7 @@ def test_many_connections_in_the_middle_of_a_message(step_bytes: int) -> None:
             for client, stream, _, _ in clients:
                 if h.engine.is_open(client.id):
                     client.send(stream[at : at + step_bytes])
-            seen = h.engine.stats()["bytes_in"]
             h.until(lambda: not h.step(), "everything read")
-            assert h.engine.stats()["bytes_in"] >= seen
         for client, _, messages, frames in clients:
             h.until(lambda m=messages, c=client: len([id_ for id_, _ in h.messages if id_ == c.id]) == len(m))
             assert [data for id_, data in h.messages if id_ == client.id] == messages
@@ -112,7 +110,7 @@ def test_a_connection_that_ends_in_the_middle_of_a_message_leaves_nothing_to_the
             first.wait_closed()
             assert h.engine.stats()["unfinished"] == 0
             second.text(ending)
-            h.until(lambda e=ending: h.messages[-1:] == [(second.id, e)])
+            h.until(lambda expected=(second.id, ending): h.messages[-1:] == [expected])
 
 
 def test_ended_from_inside_the_callback_of_its_own_message() -> None:

@@ -14,7 +14,9 @@ from xinyu.delivery.routes import Located, MemoryRoutes
 USERS, GATEWAYS, CODECS = range(1, 4), ("a", "b"), range(3)
 operations = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from((1, 1, -1)), st.sampled_from(USERS), st.sampled_from(GATEWAYS), st.sampled_from(CODECS)),
+        st.tuples(
+            st.sampled_from((1, 1, -1)), st.sampled_from(USERS), st.sampled_from(GATEWAYS), st.sampled_from(CODECS)
+        ),
         st.tuples(st.just(0), st.just(0), st.sampled_from(GATEWAYS), st.just(0)),
     ),
     max_size=40,
