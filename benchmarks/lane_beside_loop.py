@@ -65,9 +65,9 @@ class BatchedSends:
 
     def _write(self, connection: Connection, keys: Sequence[tuple[str, int, int]]) -> None:
         store, written, senders = self._store, list[tuple[StoredMessage, bytes]](), list[Member]()
-        talks = store.load_talks(connection, [talk_id for _, talk_id, _ in keys], lock=True)
-        members = store.load_members(connection, [(talk_id, user_id) for _, talk_id, user_id in keys])
-        assert not store.find_sent(connection, keys)
+        pairs = [(talk_id, user_id) for _, talk_id, user_id in keys]
+        talks, members, sent = store.load_batch(connection, [talk_id for talk_id, _ in pairs], pairs, keys)
+        assert not sent
         for msg_id, talk_id, user_id in keys:
             talk, member = talks[talk_id], members[talk_id, user_id]
             talk.last_sequence = member.sent_sequence = talk.last_sequence + 1

@@ -58,9 +58,7 @@ def lane_statements(batch: int = BATCH) -> list[str]:
     talks = [Talk(i, TalkKey(TalkMode.SINGLE, i, i + 1), 1, 0, 1, 0, 1, 0, 1, "", 0, 0, 0, 0) for i in ids]
     members = [Member(i, i, 3, 1, 0, 0, 1, None, 1, 0, 0, 0, 0, 0) for i in ids]
     messages = [(StoredMessage(i, 1, "m", i, 1, BODY, "{}", 0), b"") for i in ids]
-    store.load_talks(connection, ids, lock=True)
-    store.load_members(connection, [(i, i) for i in ids])
-    store.find_sent(connection, [("m", i, i) for i in ids])
+    store.load_batch(connection, ids, [(i, i) for i in ids], [("m", i, i) for i in ids])
     store.insert_messages(connection, messages)
     store.upsert_heads(connection, talks)
     store.upsert_cursors(connection, members, ("sent_sequence",))

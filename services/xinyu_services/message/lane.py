@@ -8,8 +8,10 @@ unknown talks and read cursors add one each. A refusal fails only its own messag
 the batch run again once, then one by one. When the database is away all fail with UNAVAILABLE: the senders repeat with
 the same msg_id.
 
-Invariants: a talk always takes the same lane, so its sequences are given out in the order of arrival; an answer is sent
-only after the commit. Bound: `MAX_WAITING` requests; past it OVERLOADED.
+Invariants: a talk always takes the same lane, so its sequences are given out in the order of arrival (a batch that is
+run again goes before whatever waits; SQLite, which lets the next one begin behind a commit, has one writer, and so
+neither a deadlock nor a lost race that would show at the commit); an answer is sent only after the commit. Bound:
+`MAX_WAITING` requests; past it OVERLOADED.
 """
 
 from __future__ import annotations

@@ -148,8 +148,8 @@ class Engine:
         str is sent as text; bytes as text holding UTF-8 (checked: ValueError), or as binary with binary=True."""
     def send_frame(self, id: int, frame: Frame, *, ephemeral: bool = False) -> bool: ...
     def hold(self) -> None:
-        """From now on frames gather, up to 64 KiB a connection, until `flush`, which must follow within the same turn
-        of the loop or the next: several for one connection leave in one write, in order. Counts as written."""
+        """From now on frames gather, up to 64 KiB a connection, until `flush`, which must follow within a turn
+        of the loop or two: several for one connection leave in one write, in order. Counts as written."""
     def flush(self) -> None:
         """Writes what has gathered since `hold` and ends it. Does nothing where nothing has."""
     def ping(self, id: int, payload: bytes = b"") -> bool: ...

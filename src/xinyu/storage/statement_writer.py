@@ -7,9 +7,9 @@ up; the loop's reader of it finishes the statements and wakes who waits. BEGIN g
 it; the thread skips what follows an error and makes it the error of the COMMIT.
 
 Invariants: one transaction at a time, which the caller sees to, but the next may begin while the thread commits the one
-before; `run` returns or raises only when the thread is through
-with its transaction, whoever was cancelled meanwhile. Only a coroutine that is closed (its loop has gone) leaves
-without waiting, and the thread rolls back before it begins the next one's.
+before; `run` returns or raises only when the thread is through with its transaction, whoever was cancelled meanwhile.
+Only a coroutine that is closed (its loop has gone) leaves without waiting, and the thread rolls back before it begins
+the next one's.
 
 Cost: a greenlet, and a turn of the loop for each time that the work waits.
 """

@@ -13,8 +13,9 @@ a Disconnect cannot overtake its Connect.
 An event. `on_message` decodes the envelope and starts one task for the room's handler; tasks start in order of arrival,
 and one connection's are bounded by the engine's credit, which each gives back once, at its end. A refusal is an
 `event_error`; the connection is kept. Of the hot events (`ClientEvent.together`) those that the engine hands on in one
-turn share a task and a call: no timer, so a lone message waits for nothing and a busy loop fills its calls by itself.
-One that carries a trace id of its own goes alone.
+turn share a task and a call, so a lone message waits for nothing and a busy loop fills its calls by itself. While two
+calls are under way events gather until one ends, but never longer than 5 ms: a call that hangs holds nobody up. One
+that carries a trace id of its own goes alone.
 
 Deliver: a push names users; each gets the frame of its codec, encoded once.
 
@@ -28,7 +29,7 @@ import asyncio
 import random
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -96,7 +97,6 @@ class SessionOpen(msgspec.Struct, frozen=True):
 class _Handler:
     event: ClientEvent
     decode: Callable[[msgspec.Raw], Any]
-    together: Callable[[Sequence[tuple[EventCall, Any]]], Awaitable[Sequence[Any]]] | None
 
 
 # Connection, who, payload, ackid of one event that waits to be handed on with others.
@@ -136,8 +136,7 @@ class WebSocketGateway:
         for event in events:
             if event.name in self._handlers or event.name in _OWN_EVENTS:
                 raise ValueError(f"two events are called {event.name}")
-            decoder = msgspec.json.Decoder(event.payload_type)
-            self._handlers[event.name] = _Handler(event, decoder.decode, event.together)
+            self._handlers[event.name] = _Handler(event, msgspec.json.Decoder(event.payload_type).decode)
         self._decode_open = msgspec.json.Decoder(SessionOpen).decode
         self._opening: set[int] = set()  # connections whose session.open is being looked at
         self._collected: list[_Collected] = []
@@ -383,7 +382,7 @@ class WebSocketGateway:
                 if handler.event.limit:
                     self._send_limit.take(user_id)
                 payload = decode_payload(handler.decode, request.payload)
-                if handler.together is not None:
+                if handler.event.together is not None:
                     self._collect(handler, (id, EventCall(user_id, codec), payload, ackid), request.trace_id)
                 else:
                     self._hand_on()  # what came before it starts before it
@@ -439,8 +438,8 @@ class WebSocketGateway:
         _set_trace_id(client_trace_id)
         results: Sequence[Any] = ()
         try:
-            assert handler.together is not None
-            results = await handler.together([(call, payload) for _, call, payload, _ in collected])
+            assert handler.event.together is not None
+            results = await handler.event.together([(call, payload) for _, call, payload, _ in collected])
             if len(results) != len(collected):
                 raise RuntimeError(f"{handler.event.name}: {len(results)} answers to {len(collected)} events")
         except XinYuError as error:
