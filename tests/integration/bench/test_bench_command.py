@@ -12,6 +12,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,16 +126,21 @@ def test_text_and_markdown_and_progress_and_a_plot(server: tuple[int, str], tmp_
 
 def test_ctrl_c_ends_it_at_once(server: tuple[int, str]) -> None:
     _, url = server
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "xinyu_services", "bench", "echo", url, "-n", "5", "-t", "600"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stderr is not None
-    assert "messages/s" in process.stderr.readline()  # it is in the middle of it
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+        # As a terminal starts it: tests that run in the background of a shell hand on an ignored SIGINT.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert "messages/s" in process.stderr.readline()  # it is in the middle of it
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err
