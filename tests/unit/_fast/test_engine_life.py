@@ -46,7 +46,7 @@ from xinyu._fast.frames import build_frame
         ({"read_timeout_s": float("nan")}, ValueError),
         ({"read_timeout_s": float("inf")}, ValueError),
         ({"tick_ms": 0}, ValueError),
-        ({"slice_ms": 0}, ValueError),
+        ({"slice_ms": -0.1}, ValueError),
         ({"max_events": 0}, ValueError),
         ({"on_message": 3}, TypeError),
         ({"headers": ["two words"]}, ValueError),
