@@ -565,7 +565,7 @@ cdef class Engine:
         elif self.awake and not wanted:
             eventfd_read(self.wakefd, &value)
             self.awake = False
-        cdef bint ticking = self.connections.live != 0 or self.accept_retry_due != 0
+        cdef bint ticking = self.connections.live != 0 or self.accept_retry_due != 0 or self.sweeping
         cdef itimerspec spec
         if ticking != self.ticking:
             memset(&spec, 0, sizeof(spec))
