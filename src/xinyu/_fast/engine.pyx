@@ -417,6 +417,7 @@ cdef class Engine:
                 socket_module.SOL_SOCKET, socket_module.SO_ACCEPTCONN):
             raise ValueError("not a listening stream socket")
         sock.setblocking(False)
+        _send_at_once(sock.fileno())  # Linux hands the option on to each socket that is accepted
         if not self._watch(sock.fileno(), EPOLL_CTL_ADD, self._listener_interest(),
                            SPECIAL_LISTENER + <uint64_t>len(self.listeners)):
             raise OSError(errno, "cannot watch the listening socket")
@@ -519,7 +520,7 @@ cdef class Engine:
                 self._ask_epoll()  # a turn of the loop would cost more than these few events did
         now_ns = _now_ns(CLOCK_MONOTONIC)
         self._set_tick(now_ns)
-        # What epoll does not know of shares what is left of the slice; each part gets a few steps even of nothing.
+        # What epoll does not know of shares what is left of the slice; each part does a step even if that is nothing.
         self.deadline_ns = now_ns + (ends_ns - now_ns) // 2 if self._has_frames_to_write() else ends_ns
         self._expire_timers()
         if self.sweep_behind:
@@ -539,12 +540,15 @@ cdef class Engine:
 
     cdef bint _out_of_time(self) noexcept:
         """Ask after each step (an event, a message, a frame written): is the slice over? The clock is looked at once in
-        CLOCK_EVERY steps."""
+        CLOCK_EVERY steps, and after each when it is over: what asks next may do one step."""
         self.unlooked += 1
         if self.unlooked < CLOCK_EVERY:
             return False
+        if _now_ns(CLOCK_MONOTONIC) >= self.deadline_ns:
+            self.unlooked = CLOCK_EVERY
+            return True
         self.unlooked = 0
-        return _now_ns(CLOCK_MONOTONIC) >= self.deadline_ns
+        return False
 
     cdef void _set_tick(self, int64_t now_ns) noexcept:
         self.tick = <uint32_t>((now_ns - self.started_ns) // (<int64_t>self.tick_ms * 1000000)) + 1
@@ -644,14 +648,12 @@ cdef class Engine:
     cdef connection *_new_connection(self, int fd, uint8_t state, uint32_t ticks) noexcept:
         """A connection for this non-blocking socket, watched and timed; NULL: no room (fd is left open)."""
         cdef connection *c = table_take(&self.connections)
-        cdef int one = 1
         if c == NULL:
             return NULL
         c.fd = fd
         c.state = state
         c.credit = self.max_credit
         c.heard = c.sent = c.pinged = self.tick
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))  # a local socket has no such option: no harm
         c.interest = EPOLLIN
         if not self._watch(fd, EPOLL_CTL_ADD, c.interest, connection_id(c)):
             c.fd = -1
@@ -833,10 +835,6 @@ cdef class Engine:
         self.n_upgrades += 1
         c.state = STATE_UNDECIDED
         c.phase_due = self._in_ticks(self.upgrade_ticks)
-        self._rearm(c)
-        self._watch_connection(c)
-        if c.state != STATE_UNDECIDED:
-            return
         if self.on_upgrade is None:
             self._accept(c, 0, b"", False)
             return
@@ -853,6 +851,9 @@ cdef class Engine:
             self._report(exc)
             if c.state == STATE_UNDECIDED:
                 self._answer(c, 500, b"", b"")
+        if c.state == STATE_UNDECIDED:  # decided at once, it needs neither another deadline nor another watch
+            self._rearm(c)
+            self._watch_connection(c)
 
     cdef str _peer(self, int fd):
         cdef sockaddr_storage address
@@ -2205,6 +2206,7 @@ cdef class Engine:
         if kind != SOCK_STREAM:
             raise OSError(0, "not a stream socket")
         fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+        _send_at_once(descriptor)
         self._set_tick(_now_ns(CLOCK_MONOTONIC))
         if self.timers.armed == 0:
             self.timers.now = self.tick
@@ -2401,6 +2403,11 @@ cdef class Engine:
             "live_nodes": live_nodes,
             "live_frames": live_frames,
         }
+
+
+cdef void _send_at_once(int fd) noexcept:
+    cdef int one = 1
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))  # a local socket has no such option: no harm
 
 
 cdef bint _new_input(connection *c, const uint8_t *data, size_t n) noexcept:
