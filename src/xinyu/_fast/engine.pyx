@@ -3,9 +3,11 @@ its own that is one reader of the event loop.
 
 How it works. `poll()` is one slice: events from epoll (those left over from the last slice first), then the timers that
 are due, then the list of work (connections whose buffered input may go on, dead ones to be reported and freed), then
-broadcasts. What does not fit into the slice keeps the descriptor readable: unread sockets because epoll is
-level-triggered, everything else through an eventfd that is set while work is left. A timerfd gives the ticks while
-there are connections.
+frames that have gathered in backlogs (held, or left over by a fan-out that had a slice of its own), then broadcasts.
+What does not fit into the slice keeps the descriptor readable: unread sockets because epoll is level-triggered,
+everything else through an eventfd that is set while work is left. A timerfd gives the ticks while there are connections.
+Time is measured in steps between which the clock is looked at (`_out_of_time`); each part does one step at least, and
+events leave half of the slice to the rest when something waits there.
 
 Received bytes go into one buffer for the whole process, are unmasked where they lie, and leave it as Python objects (or
 as an echo) before the next recv(). A connection owns memory only for half a message, for input that waits for credit,
