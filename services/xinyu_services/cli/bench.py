@@ -116,6 +116,7 @@ def _client(
 
 def _server(
     url: Annotated[str, typer.Argument(help="http://host:port of the XinYu server.")],
+    patience: Annotated[float, typer.Option(help="Seconds without any advance until what is missing is lost.")] = 15.0,
     pid: Pid = None,
     cpu: Cpu = None,
     quiet: Quiet = False,
@@ -123,7 +124,9 @@ def _server(
     """A XinYu server, by the URL of its HTTP gateway."""
     from xinyu.bench.drive import DriveOptions
 
-    return url, DriveOptions(server_pids=tuple(pid or ()), cpu=cpu, progress=None if quiet else sys.stderr)
+    return url, DriveOptions(
+        server_pids=tuple(pid or ()), cpu=cpu, patience_s=patience, progress=None if quiet else sys.stderr
+    )
 
 
 def _check_output(json: bool, markdown: bool, plot: Path | None) -> None:

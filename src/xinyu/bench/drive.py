@@ -57,6 +57,7 @@ class Reading:
 
 def prepare(options: DriveOptions, descriptors: int) -> None:
     """Pins the process and raises its limit of descriptors. BenchError: not possible, or no process to meter."""
+    require(0 < options.patience_s <= 3600, "the patience must lie above 0 and not above 3600 s")
     require(all(pid > 0 for pid in options.server_pids), "a process id is positive")
     if options.cpu is not None:
         _pin(options.cpu)

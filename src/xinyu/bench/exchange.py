@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,6 +70,7 @@ class Exchange(Driver):
         require(bool(members), "nobody is there to send")
         prepare(options, len(members))
         self.acknowledged, self.arrived = histogram.Histogram(), histogram.Histogram()
+        self._is_stalled = False
         run = secrets.token_hex(4)
         self.load = send_load.SendLoad(
             self.acknowledged,
@@ -105,14 +106,23 @@ class Exchange(Driver):
             self.load.close()
             raise
 
+    def wait_for(self, messages: int) -> None:
+        """Until so many messages are done or refused, but no longer than nothing moves for `patience_s`."""
+        self._wait("send", lambda stats: stats["received"] + stats["refused"] >= messages, received=messages)
+
     def finish(self) -> None:
-        """Sends no more, and waits for what is on its way: no longer than nothing moves for `patience_s`."""
+        """Sends no more, and waits for what is on its way as `wait_for` does; what is missing then is lost."""
         self.load.stop()
         with contextlib.suppress(BenchError):  # all connections gone: the account says what is missing
-            self.settle(
-                "the last messages",
-                lambda stats: stats["in_flight"] == 0,
+            self._wait("the last messages", lambda stats: stats["in_flight"] == 0)
+
+    def _wait(self, phase: str, done: Callable[[dict[str, int]], bool], *, received: int = 0) -> None:
+        if not self._is_stalled:
+            self._is_stalled = not self.settle(
+                phase,
+                done,
                 lambda stats: stats["acknowledged"] + stats["refused"] + stats["arrived"],
+                received=received,
             )
 
     def describe_account(self, report: Report) -> None:

@@ -95,10 +95,5 @@ def _send(exchange: Exchange, send: SendOptions) -> tuple[Reading, Reading]:
         return begin, exchange.read()
     begin = exchange.read()
     exchange.load.start(send.per_s, send.messages)
-    exchange.settle(
-        "send",
-        lambda stats: stats["received"] + stats["refused"] >= (send.messages or 0),
-        lambda stats: stats["acknowledged"] + stats["refused"] + stats["arrived"],
-        received=send.messages,
-    )
+    exchange.wait_for(send.messages)
     return begin, exchange.read()
