@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xinyu._fast import histogram, send_load
-from xinyu.bench.drive import DriveOptions, Driver, prepare
+from xinyu.bench.drive import DriveOptions, Driver
 from xinyu.bench.error import BenchError, require
 from xinyu.bench.report import Report
 from xinyu.bench.target import Target, resolve
@@ -46,7 +46,7 @@ class Talk:
 
 
 class Exchange(Driver):
-    """All members of the talks, connected. `acknowledged` and `arrived`: ns, see SendLoad.
+    """All members of the talks, connected; call `drive.prepare` before. `acknowledged`, `arrived`: ns, see SendLoad.
 
     BenchError: numbers out of range, or the server does not take a connection.
     """
@@ -68,7 +68,6 @@ class Exchange(Driver):
         require(all(1 <= senders <= len(talk.members) for talk in talks), "a talk has 1 sender up to all its members")
         members = [member for talk in talks for member in talk.members]
         require(bool(members), "nobody is there to send")
-        prepare(options, len(members))
         self.acknowledged, self.arrived = histogram.Histogram(), histogram.Histogram()
         self._is_stalled = False
         run = secrets.token_hex(4)

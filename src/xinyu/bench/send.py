@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xinyu.bench.accounts import MAX_USERS, Accounts
-from xinyu.bench.drive import DriveOptions, Reading
+from xinyu.bench.drive import DriveOptions, Reading, prepare
 from xinyu.bench.error import require
 from xinyu.bench.exchange import MAX_IN_FLIGHT, MAX_TEXT_BYTES, Exchange
 from xinyu.bench.report import Report
@@ -47,6 +47,7 @@ def run(drive: DriveOptions, http_url: str, send: SendOptions) -> Report:
     require(0 <= send.warmup_s <= 3600, "the warm-up must lie between 0 and 3600 s")
     require(0 <= send.per_s < 1e9, "a rate is not negative and below 1e9")
     require(send.messages is None or 1 <= send.messages < 1 << 32, "the number of messages must be positive")
+    prepare(drive, send.users)
     accounts = Accounts(http_url, send.accounts_file, drive.progress)
     websocket_url, talks = accounts.talks(send.users, members, is_group=send.members is not None)
     text = (b"0123456789abcdefghijklmnopqrstuvwxyz" * (send.size_bytes // 36 + 1))[: send.size_bytes]
