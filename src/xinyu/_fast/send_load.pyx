@@ -634,7 +634,7 @@ cdef class SendLoad:
         if at < 0:
             self._count_refusal(b"other", 5)
             return
-        while <size_t>at + size < n and size < REASON_BYTES - 1 and data[<size_t>at + size] != 34:
+        while <size_t>at + size < n and size < <size_t>(REASON_BYTES - 1) and data[<size_t>at + size] != 34:
             size += 1
         self._count_refusal(<const char *>data + at, size)
 

@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -388,3 +389,36 @@ def test_talks_that_do_not_fit_leave_the_descriptors_alone() -> None:
         SendLoad(Histogram(), Histogram(), connections=1, run=RUN, text=b"x").add_talk(1, [(1 << 20, b"", 1)], 1)
     with pytest.raises(ValueError, match="at most 60"):
         SendLoad(Histogram(), Histogram(), connections=1, run=RUN, text=b"x").step(61)
+
+
+def test_whatever_a_server_says_the_account_holds() -> None:
+    """Answers and pushes with bytes changed, left out or put in: at worst the connection is lost."""
+    random = Random(8)
+    for _ in range(300):
+        load = SendLoad(Histogram(), Histogram(), connections=2, run=RUN, text=b"x", in_flight=2)
+        pairs = [socket.socketpair() for _ in range(2)]
+        load.add_talk(1, [(ours.detach(), b"", 1) for ours, _ in pairs], 1)
+        load.start(limit=2)
+        load.step(0.0005)
+        for _ in range(6):
+            id = f"0123abcd{random.randrange(3):08x}{random.randrange(3):08x}"
+            kind = random.choice(["ack", "im.message", "event_error"])
+            record = {"msg_id": id, "sequence": random.randrange(4), "reason": "too_many", "retry_after_ms": 1}
+            payload = json.dumps({"event": kind, "ackid": id, "payload": record}, separators=(",", ":")).encode()
+            data = bytearray(build_frame(1, payload))
+            for _ in range(random.randrange(3)):
+                at = random.randrange(len(data))
+                data[at : at + random.randrange(3)] = random.randbytes(random.randrange(3))
+            with contextlib.suppress(OSError):
+                pairs[random.randrange(2)][1].sendall(data)
+            load.step(0.0005)
+        stats = load.stats()
+        acknowledged, arrivals, unanswered = load.missing()
+        assert stats["open"] + stats["lost"] == 2
+        assert stats["in_flight"] == acknowledged + unanswered <= 2
+        assert stats["sent"] == stats["refused"] + stats["received"] + stats["in_flight"]
+        assert 0 <= arrivals <= 2 * acknowledged
+        assert sum(load.refusals().values()) == stats["refused"]
+        load.close()
+        for _, theirs in pairs:
+            theirs.close()
