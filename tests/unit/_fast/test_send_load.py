@@ -401,10 +401,10 @@ def test_whatever_a_server_says_the_account_holds() -> None:
         load.start(limit=2)
         load.step(0.0005)
         for _ in range(6):
-            id = f"0123abcd{random.randrange(3):08x}{random.randrange(3):08x}"
+            msg_id = f"0123abcd{random.randrange(3):08x}{random.randrange(3):08x}"
             kind = random.choice(["ack", "im.message", "event_error"])
-            record = {"msg_id": id, "sequence": random.randrange(4), "reason": "too_many", "retry_after_ms": 1}
-            payload = json.dumps({"event": kind, "ackid": id, "payload": record}, separators=(",", ":")).encode()
+            record = {"msg_id": msg_id, "sequence": random.randrange(4), "reason": "too_many", "retry_after_ms": 1}
+            payload = json.dumps({"event": kind, "ackid": msg_id, "payload": record}, separators=(",", ":")).encode()
             data = bytearray(build_frame(1, payload))
             for _ in range(random.randrange(3)):
                 at = random.randrange(len(data))
