@@ -45,6 +45,12 @@ class Method:
     response_type: type[ProtobufMessage]
     timeout_s: float
 
+    def check_request(self, request: object) -> None:
+        """Raises TypeError for what is not of the request's type."""
+        if type(request) is not self.request_type:
+            name, expected = f"{self.service}.{self.name}", self.request_type.__name__
+            raise TypeError(f"{name} takes {expected}, not {type(request).__name__}")
+
 
 class Channel(Protocol):
     """Whatever carries a call to a service: in-process, Rock or gRPC (`xinyu.rpc`)."""

@@ -70,6 +70,9 @@ TOO_MANY: Final = _code("too_many", 429, "Too many requests. Please wait a momen
 INTERNAL: Final = _code("internal", 500, "Something went wrong on our side.", "server", True)
 OVERLOADED: Final = _code("overloaded", 503, "The server is busy. Please try again.", "server", True)
 UNAVAILABLE: Final = _code("unavailable", 503, "A part of the service is away. Please try again.", "server", True)
+INTERRUPTED: Final = _code(
+    "interrupted", 503, "The server was interrupted; this may have been done. Please try again.", "server", True
+)
 SHUTTING_DOWN: Final = _code("shutting_down", 503, "The server is restarting. Please try again.", "server", True)
 DEADLINE: Final = _code("deadline", 504, "The server took too long. Please try again.", "server", True)
 
