@@ -31,8 +31,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import uvloop
-
 from benchmarks.side_by_side import ROOT, cores
 from xinyu._fast import engine as fast
 from xinyu._fast.histogram import Histogram
@@ -217,18 +215,19 @@ def sound(report: Report) -> Report:
 def to_all(server: MeteredServer, clients: Clients, word: str, connections: int, seconds: float) -> list[float]:
     """Commands one frame to all, again when all have it; how long the server's call took each time, in ms."""
     clients.load.expect_size(FRAME_BYTES)
-    wanted, calls_ms = clients.stats["received"], list[float]()
+    calls_ms = list[float]()
     ends_s = time.monotonic() + seconds
     while time.monotonic() < ends_s:
-        wanted += connections
+        wanted = clients.stats["received"] + connections
         calls_ms.append(server.ask(word)["call_ms"])
-        clients.until(
-            word,
-            lambda stats: stats["received"] >= wanted,
-            lambda stats: stats["received"],
-            received=wanted,
-        )
+        _receive(clients, wanted)
     return calls_ms
+
+
+def _receive(clients: Clients, wanted: int) -> None:
+    clients.until(
+        "fan-out", lambda stats: stats["received"] >= wanted, lambda stats: stats["received"], received=wanted
+    )
 
 
 def measure(connections: int, seconds: float, report: Callable[[Lag], None]) -> None:

@@ -1,5 +1,7 @@
-"""The timer wheel beside a heap like that of asyncio's loop: 10,000 timers armed, cancelled, turned as heartbeats; and a
-million heartbeats, whose share of a core at one in 60 s is printed with the result (extra_info of its JSON)."""
+"""The timer wheel beside a heap like that of asyncio's loop: 10,000 timers armed, cancelled, turned as heartbeats.
+
+And a million heartbeats of 60 s; the share of a core that they take stands in the result's extra_info (JSON).
+"""
 
 from __future__ import annotations
 

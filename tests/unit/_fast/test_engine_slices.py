@@ -1,7 +1,7 @@
 """Nothing holds the loop for longer than a slice: what is too much for one poll() goes on in the next.
 
-With `slice_ms=0` the slice is over at the first look at the clock, so that a poll() does a known number of steps: 16, where
-a callback of Python's counts for 8, and then one of each kind that is waiting. No clock decides these tests.
+With `slice_ms=0` the slice is over at the first look at the clock, so that a poll() does a known number of steps: 16,
+where a callback of Python's counts for 8, and then one of each kind that is waiting. No clock decides these tests.
 """
 
 from __future__ import annotations
@@ -91,8 +91,9 @@ def test_frames_of_a_fan_out_that_waits_are_not_overtaken() -> None:
         assert h.engine.fan_out_all(frames[2]) == CROWD
         h.engine.flush()
         assert all(h.engine.ping(id_) for id_ in ids)
+        expected = [(1, b"fan-out 0"), (1, b"single"), (1, b"fan-out 1"), (1, b"fan-out 2"), (9, b"")]
         for client in clients:
-            assert client.read_frames(5) == [(1, b"fan-out 0"), (1, b"single"), (1, b"fan-out 1"), (1, b"fan-out 2"), (9, b"")]
+            assert client.read_frames(5) == expected
         del frames
 
 
@@ -123,14 +124,12 @@ def test_an_error_in_the_list_of_a_fan_out_leaves_no_frame_behind() -> None:
 def test_fan_outs_in_a_callback_keep_to_the_slice_of_the_poll_that_calls() -> None:
     with no_new_buffers(), Harness(slice_ms=0) as h:
         clients = crowd(h)
-        frame = encode_frame(b"to all")
-        h.react = lambda _id, _data: h.engine.fan_out_all(frame)
+        h.react = lambda _id, _data: h.engine.fan_out_all(encode_frame(b"to all"))
         clients[0].text("now")
         h.until(lambda: h.messages, "the message")
         assert waiting(h, clients) >= CROWD - 3 * STEPS
         for client in clients:
             assert client.read_frame() == (1, b"to all")
-        del frame
 
 
 def test_one_connection_s_flood_yields_to_another() -> None:
