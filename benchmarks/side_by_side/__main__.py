@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -62,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    command = "make bench-quick" if options.quick else "make bench"
+    given = sys.argv[1:] if arguments is None else arguments
+    command = shlex.join(["python", "-m", "benchmarks.side_by_side", *given])
     values, is_complete, written = {}, True, Path()
     for name in options.level or page.LEVELS:
         done = [each.run(rounds, say) for each in level(name, options, server_cpu)]

@@ -13,7 +13,7 @@ from typing import Final
 
 import xinyu
 from benchmarks.side_by_side.comparison import Comparison, Metric, Plot
-from benchmarks.side_by_side.processes import ROOT, listening
+from benchmarks.side_by_side.processes import ROOT, listening, placed
 from benchmarks.side_by_side.rounds import Contestant, Values
 from benchmarks.side_by_side.servers import installed
 from xinyu.bench.error import BenchError
@@ -44,7 +44,7 @@ def comparison(seconds: float, server_cpu: int | None) -> Comparison:
         contestants=(
             contestant(REFERENCE, "rock_frames", xinyu.__version__),
             contestant("XinYu, Rock RPC", "rock_rpc", xinyu.__version__),
-            contestant("length prefix, protobuf", "protobuf_frames", *installed("protobuf")),
+            contestant("protobuf, length prefix", "protobuf_frames", *installed("protobuf")),
             contestant("grpc.aio", "grpc_aio", *installed("grpcio")),
         ),
         reference=REFERENCE,
@@ -58,6 +58,7 @@ def comparison(seconds: float, server_cpu: int | None) -> Comparison:
         ),
         plots=(Plot("calls", "per_cpu_s", f"{IN_FLIGHT} calls in flight: calls a CPU second (more is better)"),),
         describe=lambda values: f"{values['per_s']:,.0f} calls a second",
+        notes=(f"remote calls: {placed(server_cpu)}",),
     )
 
 

@@ -20,7 +20,7 @@ class Work:
 
 
 def cpu_ns(work: Work, budget_s: float) -> float:
-    """One run's, as the mean of as many as take `budget_s` of CPU time, garbage collections left out."""
+    """One run's, as the mean of as many as take `budget_s` of CPU time, at least one; without garbage collections."""
     clock, budget_ns = time.thread_time_ns, budget_s * 1e9
     run, prepare = work.run, work.prepare
     gc.collect()
@@ -28,7 +28,7 @@ def cpu_ns(work: Work, budget_s: float) -> float:
     try:
         repeats = 1 if prepare is not None else max(1, int(REPEATED_NS / max(1, _once_ns(work))))
         spent_ns, runs = 0, 0
-        while spent_ns < budget_ns:
+        while not runs or spent_ns < budget_ns:
             if prepare is not None:
                 prepare()
             before_ns = clock()

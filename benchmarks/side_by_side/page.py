@@ -36,12 +36,14 @@ def machine(load_before: float) -> str:
 
 
 def conditions(comparisons: Sequence[Comparison]) -> list[str]:
-    """What was measured and what was not."""
+    """How it was measured, who took part, and what did not work."""
     versions: dict[str, str] = {}
-    notes: list[str] = []
+    notes = [f"{max(len(each.rounds) for each in comparisons)} rounds, interleaved; medians"]
     for comparison in comparisons:
         notes += comparison.notes
-        versions |= {each.name: each.version for each in comparison.contestants if each.version and not each.missing}
+        for each in comparison.contestants:
+            if each.version and not each.missing:
+                versions[each.name.partition(",")[0]] = each.version
     notes.append(", ".join(f"{name} {version}" for name, version in versions.items()))
     for comparison in comparisons:
         notes += [f"failed: {name} in {why}" for name, why in comparison.failed.items()]

@@ -26,6 +26,11 @@ def cores() -> tuple[int | None, int | None]:
     return (allowed[0], allowed[1]) if len(allowed) > 1 else (None, None)
 
 
+def placed(server_cpu: int | None) -> str:
+    """A condition of the page."""
+    return "server on one core, client on another" if server_cpu is not None else "not pinned: there is one core"
+
+
 @contextmanager
 def listening(name: str, command: Sequence[str], cpu: int | None) -> Iterator[tuple[int, int]]:
     """The process id and port of a server on 127.0.0.1, listening, on its core. `{port}` in the command is replaced.

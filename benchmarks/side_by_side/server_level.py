@@ -15,12 +15,13 @@ from functools import partial
 from typing import Final
 
 from benchmarks.side_by_side.comparison import Comparison, Metric, Plot
-from benchmarks.side_by_side.processes import wait_until_quiet
+from benchmarks.side_by_side.processes import placed, wait_until_quiet
 from benchmarks.side_by_side.rounds import Contestant, Values
 from benchmarks.side_by_side.servers import OURS, REFERENCE_NAME, Server, running
 from xinyu.bench import connect, echo, fanout, idle
 from xinyu.bench.clients import ClientOptions
 from xinyu.bench.error import BenchError
+from xinyu.bench.report import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,6 @@ def comparison(compared: Sequence[Server], plan: Plan, server_cpu: int | None) -
             f"second, {values[f'fanout_{plan.fanouts[0]}_us']:.2f} us a frame"
         )
 
-    placed = "not pinned: there is one core" if server_cpu is None else "server on one core, client on another"
-    idle_rounds = min(plan.rounds, plan.idle_rounds)
     return Comparison(
         title="Servers",
         explanation=EXPLANATION.format(first=plan.idle_first, all=plan.idle_all),
@@ -95,7 +94,7 @@ def comparison(compared: Sequence[Server], plan: Plan, server_cpu: int | None) -
             Plot("handshakes", "handshakes_per_cpu_s", "Handshakes a CPU second of the server (more is better)"),
         ),
         describe=describe,
-        notes=(f"{placed}; {plan.rounds} rounds, interleaved; medians (memory: {idle_rounds} rounds)",),
+        notes=(placed(server_cpu), f"memory in the first {min(plan.rounds, plan.idle_rounds)} of the rounds"),
     )
 
 
@@ -110,7 +109,7 @@ def measure(client: ClientOptions, plan: Plan, with_idle: bool) -> Values:
     found: dict[str, float] = {}
     (pid,) = client.server_pids
 
-    def checked(report: echo.Report) -> echo.Report:
+    def checked(report: Report) -> Report:
         if report.problems:
             raise BenchError(report.problems[0])
         wait_until_quiet(pid)

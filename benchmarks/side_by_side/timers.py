@@ -16,6 +16,7 @@ import xinyu
 from benchmarks.side_by_side.comparison import Comparison, Metric
 from benchmarks.side_by_side.cpu_time import Work, cpu_ns
 from benchmarks.side_by_side.rounds import Contestant, Values
+from benchmarks.side_by_side.servers import installed
 from xinyu._fast.wheel import Wheel
 
 REFERENCE: Final = "XinYu, in C"
@@ -42,7 +43,7 @@ def comparison(budget_s: float) -> Comparison:
         contestants=(
             Contestant(REFERENCE, lambda _: wheel_in_c(budget_s), xinyu.__version__),
             Contestant("XinYu, from Python", lambda _: wheel_from_python(budget_s)),
-            Contestant("uvloop", lambda _: call_later(uvloop.new_event_loop, budget_s), uvloop.__version__),
+            Contestant("uvloop", lambda _: call_later(uvloop.new_event_loop, budget_s), *installed("uvloop")),
             Contestant("asyncio", lambda _: call_later(asyncio.SelectorEventLoop, budget_s)),
         ),
         reference=REFERENCE,
@@ -52,6 +53,7 @@ def comparison(budget_s: float) -> Comparison:
             Metric("heartbeats_percent", "a million heartbeats at 60 s: % of a core", 3),
         ),
         plots=(),
+        describe=lambda values: f"{values['armed_per_cpu_s']:,.0f} timers armed and cancelled a CPU second",
     )
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from xinyu.bench.clients import ClientOptions
     from xinyu.bench.report import Report
 
+PLOTTED_READINGS = 10  # of memory, for a curve
+
 app = typer.Typer(help="Load for a WebSocket echo server, by URL: ours or another's.", no_args_is_help=True)
 
 Url = Annotated[str, typer.Argument(help="ws://host:port/path of the server.")]
@@ -114,6 +116,7 @@ def idle(
     connect_rate: ConnectRate = 0.0,
     json: Json = False,
     markdown: Markdown = False,
+    plot: Plot = None,
     quiet: Quiet = False,
 ) -> None:
     """Connections that only answer pings: are all kept, and how much memory does one take?"""
@@ -123,9 +126,15 @@ def idle(
         from xinyu.bench.idle import run as run_idle
 
         client = _client(url, pid, cpu, header, subprotocol, tokens, at_once, connect_rate, quiet)
-        return run_idle(client, IdleOptions(connections=connections, first=first, seconds=seconds))
+        readings = 2 if plot is None else PLOTTED_READINGS
+        return run_idle(client, IdleOptions(connections=connections, first=first, readings=readings, seconds=seconds))
 
-    _show(run, json, markdown, None)
+    def draw(report: Report) -> str:
+        from xinyu.bench.idle import memory_chart
+
+        return memory_chart(report)
+
+    _show(run, json, markdown, plot, draw)
 
 
 @app.command()
@@ -245,10 +254,21 @@ def _client(
     )
 
 
-def _show(run: Callable[[], Report], json: bool, markdown: bool, plot: Path | None) -> None:
+def _draw_latencies(report: Report) -> str:
+    from xinyu.bench.svg import percentile_chart
+
+    return percentile_chart(f"{report.scenario} on {report.url}", report.latencies)
+
+
+def _show(
+    run: Callable[[], Report],
+    json: bool,
+    markdown: bool,
+    plot: Path | None,
+    draw: Callable[[Report], str] = _draw_latencies,
+) -> None:
     with one_line_failures():
         from xinyu.bench import report as reports
-        from xinyu.bench.svg import percentile_chart
 
         if json and markdown:
             raise CommandError("give either --json or --markdown")
@@ -259,7 +279,7 @@ def _show(run: Callable[[], Report], json: bool, markdown: bool, plot: Path | No
         typer.echo(write(report))
         if plot is not None:
             try:
-                plot.write_text(percentile_chart(f"{report.scenario} on {report.url}", report.latencies))
+                plot.write_text(draw(report))
             except OSError as error:
                 raise CommandError(f"the plot {plot} cannot be written: {error.strerror}") from None
     if report.problems:
