@@ -1,4 +1,4 @@
-"""`xinyu bench rpc` against real servers: good ones, one that refuses, one that goes away, one that is no Rock server."""
+"""`xinyu bench rpc` against real servers: good ones, one that refuses, one that goes, one that is no Rock server."""
 
 from __future__ import annotations
 
