@@ -1,4 +1,4 @@
-"""`xinyu bench`: load for a WebSocket echo server, ours or another's, and for a XinYu server.
+"""`xinyu bench`: load for a WebSocket echo server, ours or another's, for a XinYu server and for a Rock server.
 
 The result goes to standard output, the progress to standard error. Exit code 1: not run, or run with losses.
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xinyu.bench.report import Report
 
 app = typer.Typer(
-    help="Load for a WebSocket echo server, by URL, ours or another's; and for a XinYu server (send).",
+    help="Load for a WebSocket echo server, by URL, ours or another's; for a XinYu server (send); for Rock (rpc).",
     no_args_is_help=True,
 )
 
@@ -140,6 +140,17 @@ def _server(
     return url, DriveOptions(
         server_pids=tuple(pid or ()), cpu=cpu, patience_s=patience, progress=None if quiet else sys.stderr
     )
+
+
+def _rpc_server(
+    address: Annotated[str, typer.Argument(help="host:port of a Rock server, say of `xinyu run rpc-echo`.")],
+    patience: Annotated[float, typer.Option(help="Seconds without any advance until the run is given up.")] = 15.0,
+    pid: Pid = None,
+    cpu: Cpu = None,
+    quiet: Quiet = False,
+) -> "tuple[str, DriveOptions]":
+    """A Rock server, by its address."""
+    return _server(address, patience, pid, cpu, quiet)
 
 
 def _check_output(json: bool, markdown: bool, plot: Path | None) -> None:
@@ -301,5 +312,37 @@ def send(
             per_s=rate,
             messages=messages,
             accounts_file=accounts,
+        ),
+    )
+
+
+@_scenario(_rpc_server)
+def rpc(
+    server: "tuple[str, DriveOptions]",
+    in_flight: Annotated[int, typer.Option(help="Calls in flight, all on one connection.")] = 64,
+    seconds: Seconds = 10.0,
+    warmup: Warmup = 1.0,
+    size: Annotated[int, typer.Option(help="Bytes a payload, there and back.")] = 100,
+    rate: Annotated[float, typer.Option(help="Calls a second, 0 = as fast as answers come.")] = 0.0,
+    calls: Annotated[int | None, typer.Option(help="So many in all instead of a time.", show_default=False)] = None,
+    secret_file: Annotated[
+        Path | None, typer.Option(help="File that holds the cluster's secret.", show_default=False)
+    ] = None,
+) -> "Report":
+    """Rock calls that are answered with what they carry: how many a second, how long each takes, what one costs."""
+    from xinyu.bench import rpc as scenario
+
+    address, drive = server
+    return scenario.run(
+        drive,
+        address,
+        scenario.RpcOptions(
+            in_flight=in_flight,
+            seconds=seconds,
+            warmup_s=warmup,
+            size_bytes=size,
+            per_s=rate,
+            calls=calls,
+            secret_file=secret_file,
         ),
     )
