@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from benchmarks.side_by_side import ROOT, cores
+from benchmarks.side_by_side.processes import ROOT, cores
 from xinyu._fast import engine as fast
 from xinyu._fast.histogram import Histogram
 from xinyu.bench import connect, echo, fanout
