@@ -5,8 +5,8 @@
     1 byte   length of the caller's name, then the name in ASCII
     the rest is the request in protobuf
 
-(contract: rock-rpc, "what the trace dialect must carry besides rides at the head of the body"). The answer's body is the
-response in protobuf when the result is 200, else a `Refusal`.
+(contract: rock-rpc, "what the trace dialect must carry besides rides at the head of the body"). The answer's body is
+the response in protobuf when the result is 200, else a `Refusal`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,248 @@
+"""Rock RPC over TCP, the side that calls: a channel for stubs to one address.
+
+One connection carries all calls, paired with their answers by sn. It is made when the first call needs it and made
+anew after a loss; between failed tries pauses grow, and calls meanwhile fail at once with UNAVAILABLE: they were not
+sent, so whoever has another instance asks that one. A call that was sent and whose connection is lost fails with
+INTERRUPTED: it may have been done. What the peer answers after the deadline is dropped.
+
+Bounds: calls under way and bytes that the peer has not taken; past either a call fails with OVERLOADED. A peer that
+vanishes without a word is noticed by the kernel (`xinyu.rpc.rock_socket`).
+Cost: a future a call and no timer; calls of one turn of the loop leave in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import random
+import secrets
+from typing import Any, Final
+
+import structlog
+from google.protobuf.message import DecodeError
+
+from xinyu._fast import rock
+from xinyu.base.errors import DEADLINE, INTERNAL, INTERRUPTED, INVALID, OVERLOADED, UNAVAILABLE, XinYuError
+from xinyu.base.trace import new_trace_id, trace_id
+from xinyu.rpc import rock_head, rock_proof, rock_socket
+from xinyu.rpc.deadlines import Deadlines
+from xinyu.wire.v1 import options_pb2
+from xinyu.wire.v1.method import Method
+
+log = structlog.get_logger(__name__)
+
+OK: Final = 200
+MAX_IN_FLIGHT: Final = 8192
+UNSENT_BYTES: Final = 4 * 1024 * 1024
+CONNECT_WITHIN_S: Final = 3.0
+FIRST_PAUSE_S: Final = 0.05
+LONGEST_PAUSE_S: Final = 2.0
+_MAX_SN: Final = 0xFFFFFFFF
+
+
+class RockChannel:
+    """`xinyu.wire.v1.method.Channel` to `host`:`port`. `caller` names who calls, in ASCII."""
+
+    def __init__(self, host: str, port: int, *, caller: str, secret: bytes = b"") -> None:
+        self.host = host
+        self.port = port
+        self._secret = secret
+        self._encoded_caller = rock_head.encode_caller(caller)
+        self._deadlines = Deadlines()
+        self._line: _Line | None = None
+        self._connecting: asyncio.Task[_Line] | None = None
+        self._pause_s = 0.0
+        self._next_try_s = 0.0
+        self._is_closed = False
+
+    async def call(self, method: Method, request: Any, *, timeout_s: float | None = None, key: str = "") -> Any:
+        # There is one address: the key has nothing to choose.
+        method.check_request(request)
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + (method.timeout_s if timeout_s is None else timeout_s)
+        line = self._line
+        if line is None or line.is_lost:
+            line = await self._connected(loop, deadline_s)
+        return await line.call(loop, method, request, deadline_s)
+
+    async def connect(self, timeout_s: float = CONNECT_WITHIN_S) -> None:
+        """Connects now. Raises UNAVAILABLE or DEADLINE."""
+        loop = asyncio.get_running_loop()
+        await self._connected(loop, loop.time() + timeout_s)
+
+    @property
+    def in_flight(self) -> int:
+        return 0 if self._line is None else self._line.in_flight
+
+    async def lost(self) -> None:
+        """Waits until the connection that is there now is lost; returns at once where none is."""
+        if self._line is not None:
+            await asyncio.shield(self._line.lost)
+
+    async def close(self) -> None:
+        """Calls under way fail with INTERRUPTED, later ones with UNAVAILABLE."""
+        self._is_closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        if self._line is not None:
+            self._line.abort()
+            await self.lost()
+
+    # ---------------------------------------------------------------- the connection
+
+    async def _connected(self, loop: asyncio.AbstractEventLoop, deadline_s: float) -> _Line:
+        line = self._line
+        if line is not None and not line.is_lost:
+            return line
+        if self._connecting is None:
+            if self._is_closed or loop.time() < self._next_try_s:
+                raise self._unavailable()
+            self._connecting = loop.create_task(self._connect(loop))
+            self._connecting.add_done_callback(self._on_connected)
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._connecting), max(0.0, deadline_s - loop.time()))
+        except TimeoutError:
+            # Nothing was sent.
+            raise self._unavailable() from None
+
+    def _unavailable(self) -> XinYuError:
+        return XinYuError(UNAVAILABLE)
+
+    def _on_connected(self, connecting: asyncio.Task[_Line]) -> None:
+        self._connecting = None
+        if connecting.cancelled() or connecting.exception() is not None:
+            self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2 or FIRST_PAUSE_S)
+            loop = asyncio.get_running_loop()
+            self._next_try_s = loop.time() + self._pause_s * random.uniform(0.5, 1.0)
+        else:
+            self._pause_s = 0.0
+            self._line = connecting.result()
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop) -> _Line:
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN_S):
+                _, line = await loop.create_connection(
+                    lambda: _Line(self._encoded_caller, self._deadlines), self.host, self.port
+                )
+                try:
+                    if self._secret:
+                        await line.prove(loop, self._secret)
+                except BaseException:
+                    line.abort()
+                    raise
+        except (OSError, TimeoutError, XinYuError) as error:
+            log.warning("rock_not_connected", host=self.host, port=self.port, error=str(error))
+            raise self._unavailable() from None
+        return line
+
+
+class _Line(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, encoded_caller: bytes, deadlines: Deadlines) -> None:
+        self._encoded_caller = encoded_caller
+        self._deadlines = deadlines
+        self._decoder = rock.Decoder("trace")
+        self._transport: asyncio.Transport
+        self._waiting: dict[int, asyncio.Future[rock.Response]] = {}
+        self._last_sn = 0
+        self._is_full = False
+        self.is_lost = False
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._waiting)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    async def call(self, loop: asyncio.AbstractEventLoop, method: Method, request: Any, deadline_s: float) -> Any:
+        timeout_s = deadline_s - loop.time()
+        if timeout_s <= 0:
+            raise XinYuError(DEADLINE)
+        body = rock_head.encode(timeout_s, self._encoded_caller, request.SerializeToString())
+        frame = await self._ask(loop, method.command, body, deadline_s)
+        try:
+            if frame.result == OK:
+                return method.response_type.FromString(frame.body)
+            refusal = options_pb2.Refusal.FromString(frame.body)
+        except DecodeError:
+            log.error("rock_answer_not_understood", service=method.service, method=method.name)
+            raise XinYuError(INTERNAL) from None
+        retry_after_ms = refusal.retry_after_ms if refusal.HasField("retry_after_ms") else None
+        raise XinYuError.from_wire(refusal.reason, refusal.message, retry_after_ms)
+
+    async def prove(self, loop: asyncio.AbstractEventLoop, secret: bytes) -> None:
+        """Raises XinYuError where the peer does not know the secret, or thinks that we do not."""
+        ours = secrets.token_bytes(rock_proof.NONCE_BYTES)
+        deadline_s = loop.time() + CONNECT_WITHIN_S
+        challenge = await self._ask(loop, rock_proof.CHALLENGE, ours, deadline_s)
+        theirs, proof = challenge.body[: rock_proof.NONCE_BYTES], challenge.body[rock_proof.NONCE_BYTES :]
+        if challenge.result != OK or not hmac.compare_digest(proof, rock_proof.callee(secret, ours, theirs)):
+            raise XinYuError(INVALID, "The peer does not know the cluster secret.")
+        answer = await self._ask(loop, rock_proof.PROVE, rock_proof.caller(secret, ours, theirs), deadline_s)
+        if answer.result != OK:
+            raise XinYuError(INVALID, "The peer has another cluster secret.")
+
+    async def _ask(
+        self, loop: asyncio.AbstractEventLoop, command: int, body: bytes, deadline_s: float
+    ) -> rock.Response:
+        waiting = self._waiting
+        if self.is_lost:
+            raise XinYuError(UNAVAILABLE)
+        if self._is_full or len(waiting) >= MAX_IN_FLIGHT:
+            raise XinYuError(OVERLOADED)
+        sn = self._last_sn + 1
+        while sn > _MAX_SN or sn in waiting:
+            sn = 1 if sn > _MAX_SN else sn + 1
+        self._last_sn = sn
+        try:
+            encoded = rock.encode_request("trace", sn, command, body, trace_id.get() or new_trace_id())
+        except rock.ProtocolError:
+            raise XinYuError(INVALID, "The request is too long for one frame.") from None
+        answered: asyncio.Future[rock.Response] = loop.create_future()
+        waiting[sn] = answered
+        due = self._deadlines.add(loop, deadline_s, answered)
+        try:
+            self._transport.write(encoded)
+            return await answered
+        finally:
+            del waiting[sn]
+            due.discard(answered)
+
+    # ---------------------------------------------------------------- transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        rock_socket.prepare(transport, UNSENT_BYTES)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_lost = True
+        for answered in self._waiting.values():
+            if not answered.done():
+                answered.set_exception(XinYuError(INTERRUPTED))
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            frames: Any = self._decoder.feed(data)
+        except rock.ProtocolError as error:
+            log.warning("rock_protocol_error", reason=error.reason)
+            frames = error.frames
+            self._transport.close()
+        for frame in frames:
+            # An answer to nobody: its caller has given up. The peer asks nothing of us.
+            if isinstance(frame, rock.Response):
+                answered = self._waiting.get(frame.sn)
+                if answered is not None and not answered.done():
+                    answered.set_result(frame)
