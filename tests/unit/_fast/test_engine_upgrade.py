@@ -185,10 +185,10 @@ def test_what_the_gateway_is_asked() -> None:
         lines = ("Authorization: Bearer x", "Sec-WebSocket-Protocol: a", "sec-websocket-protocol: b", "Cookie: secret")
         client.send(request("/wss/default.io?token=a%20b&platform=web", *lines))
         h.until(lambda: h.upgrades)
-        (id_, path, query, headers, peer) = h.upgrades[0]
+        (id_, path, query, headers) = h.upgrades[0]
         assert (path, query) == ("/wss/default.io", "token=a%20b&platform=web")
         assert headers == {"authorization": "Bearer x", "sec-websocket-protocol": "a, b"}
-        assert peer == f"127.0.0.1:{client.socket.getsockname()[1]}"
+        assert h.engine.peer_of(id_) == f"127.0.0.1:{client.socket.getsockname()[1]}"
         assert h.engine.accept(id_, "b", headers=[("X-Trace-Id", "t1")])
         head = client.read_head()
         assert "sec-websocket-protocol: b\r\n" in head.lower()
@@ -210,7 +210,8 @@ def test_the_peer_over_ipv6() -> None:
         with socket.create_connection(h.address[:2]) as sock:
             sock.sendall(request())
             h.until(lambda: h.upgrades)
-            assert h.upgrades[0][4] == f"[::1]:{sock.getsockname()[1]}"
+            assert h.engine.peer_of(h.upgrades[0][0]) == f"[::1]:{sock.getsockname()[1]}"
+    assert h.engine.peer_of(h.upgrades[0][0]) == ""
 
 
 def test_a_refusal_carries_what_the_gateway_says() -> None:
