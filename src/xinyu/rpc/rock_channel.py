@@ -16,7 +16,7 @@ import asyncio
 import hmac
 import random
 import secrets
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -215,9 +215,8 @@ class _Line(asyncio.Protocol):
     # ---------------------------------------------------------------- transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        rock_socket.prepare(transport, UNSENT_BYTES)
+        self._transport = cast(asyncio.Transport, transport)
+        rock_socket.prepare(self._transport, UNSENT_BYTES)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True

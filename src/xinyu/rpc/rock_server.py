@@ -18,7 +18,7 @@ import ipaddress
 import secrets
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -103,16 +103,15 @@ class _Connection(asyncio.Protocol):
     # ---------------------------------------------------------------- transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         if len(self._server.connections) >= MAX_CONNECTIONS:
             log.warning("rock_connections_full", connections=MAX_CONNECTIONS)
-            transport.abort()
+            self._transport.abort()
             return
-        rock_socket.prepare(transport, UNREAD_ANSWERS_BYTES)
+        rock_socket.prepare(self._transport, UNREAD_ANSWERS_BYTES)
         self._server.connections.add(self)
         if not self._is_known:
-            self._prove_timer = self._loop.call_later(PROVE_WITHIN_S, transport.abort)
+            self._prove_timer = self._loop.call_later(PROVE_WITHIN_S, self._transport.abort)
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._prove_timer is not None:
