@@ -43,7 +43,7 @@ class MemoryRoutes:
     """Routes of one process. While connected, a user costs his place in one dict: what he has there, say one device on
     this gateway, is an object for all who have the same, and lives as long as one of them.
 
-    `connect` and `disconnect` cost O(routes of this one user), `forget_gateway` O(users)."""
+    `connect` and `disconnect` cost O(routes of each user named), `forget_gateway` O(users)."""
 
     def __init__(self) -> None:
         self._users: dict[int, _Devices] = {}
