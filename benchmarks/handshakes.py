@@ -40,7 +40,7 @@ TARGETS: Final[Mapping[str, float]] = {FIRST: 0.6, BACK: 0.85}
 
 @dataclass(frozen=True, slots=True)
 class Handshakes:
-    """Of one run. `client_percent`: the load generator's share of its core; near 100 it is the limit, not the server."""
+    """Of one run. `client_percent`: the load generator's use of its core; near 100 it is what limits."""
 
     per_s: float
     per_cpu_s: float

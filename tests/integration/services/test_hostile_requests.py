@@ -28,7 +28,7 @@ TEXT = (
 
 
 def hostile(request_type: type[Message], choose: random.Random) -> Message:
-    """A request with each field set, by chance, to something odd or to something that exists; messages in it likewise."""
+    """A request with each field set, by chance, to something odd or to something that exists; its messages too."""
     request = request_type()
 
     def value(field: FieldDescriptor) -> Any:

@@ -136,7 +136,9 @@ def by_pyjwt(token: str) -> AccessToken | None:
     except (jwt.InvalidTokenError, ValueError):
         return None
     user_id, token_id, expires_at_s = found.get("uid"), found.get("jti"), found.get("exp")
-    if type(user_id) is not int or not 0 < user_id < 2**53 or type(token_id) is not str or type(expires_at_s) is not int:
+    if type(user_id) is not int or not 0 < user_id < 2**53:
+        return None
+    if type(token_id) is not str or type(expires_at_s) is not int:
         return None
     if expires_at_s * 1000 <= Clock.now:
         return None
@@ -152,7 +154,8 @@ def test_pyjwt_reads_what_we_mint() -> None:
 
 
 @pytest.mark.parametrize(
-    "head", [{"alg": "none"}, {"alg": "HS512"}, {"alg": "RS256"}, {"alg": "HS256", "kid": "x"}, {"alg": "hs256"}, {}, []]
+    "head",
+    [{"alg": "none"}, {"alg": "HS512"}, {"alg": "RS256"}, {"alg": "HS256", "kid": "x"}, {"alg": "hs256"}, {}, []],
 )
 def test_no_other_header_is_taken_however_it_is_signed(head: Any) -> None:
     body = tokens().mint(1, "web").split(".")[1]

@@ -279,7 +279,7 @@ class WebSocketGateway:
 
     def _admit(self, login: _Login, refusal: XinYuError | None) -> bool:
         """Opens the connection; False: nobody was bound to it."""
-        id, codec, access = login.id, login.codec, login.access
+        codec, access = login.codec, login.access
         try:
             if refusal is not None:
                 raise refusal
@@ -288,7 +288,7 @@ class WebSocketGateway:
                 return False
             session = _new_session(codec)
             return self.engine.accept(
-                id,
+                login.id,
                 _SUBPROTOCOLS[codec],
                 codec=codec,
                 user_id=access.user_id,
@@ -297,10 +297,10 @@ class WebSocketGateway:
                 first=self._first_event(login, session),
             )
         except XinYuError as error:
-            self._refuse(id, error)
+            self._refuse(login.id, error)
         except Exception:
             log.exception("websocket_upgrade_failed")
-            self._refuse(id, XinYuError(INTERNAL))
+            self._refuse(login.id, XinYuError(INTERNAL))
         return False
 
     def _open(self, id: int, codec: int, request: Envelope) -> bool:

@@ -48,7 +48,8 @@ async def test_defect_2_and_34_one_device_that_goes_leaves_the_others(presence: 
 
 
 async def test_changes_are_made_in_order(presence: presence_rpc.PresenceStub) -> None:
-    await change(presence, "a", (False, 0, [1, 2]), (True, 0, [1]), (False, 1, [1, 3]), (True, 1, [3]), (True, 0, [2, 2]))
+    came, went = False, True
+    await change(presence, "a", (came, 0, [1, 2]), (went, 0, [1]), (came, 1, [1, 3]), (went, 1, [3]), (went, 0, [2, 2]))
     assert await online(presence, 1, 2, 3) == [1]
     await change(presence, "a", (True, 1, [1]), (False, 1, [1]), (True, 1, [1]))
     assert await online(presence, 1, 2, 3) == []
