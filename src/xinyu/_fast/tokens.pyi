@@ -1,4 +1,4 @@
-"""What verified access tokens say, kept by a keyed digest of their text: a bounded cache at some 70 bytes a token."""
+"""What verified access tokens say, kept by a keyed digest of their text: a bounded cache at some 75 bytes a token."""
 
 from typing import Final, final
 

@@ -1,7 +1,7 @@
 """What verified access tokens say, kept by a digest of their text, so that one that comes again is not verified again.
 
-Entries of 64 bytes stand in one array in the order in which they came; an open table of 4-byte numbers (linear probing,
-at most three quarters full) finds them. Both grow as they fill, up to `max_entries`: some 70 bytes a token.
+Entries of 64 bytes stand in chunks (arena.h) in the order in which they came; an open table of 4-byte numbers (linear
+probing, at most three quarters full) finds them. Both grow as they fill, up to `max_entries`: some 75 bytes a token.
 
 A token is known by SipHash-2-4-128 of its whole text, under a random key that never leaves this object. The text itself
 is not kept: whoever reads this memory finds nothing to log in with. To be answered for a token that was not verified,
@@ -9,7 +9,7 @@ somebody would have to find a second text with the same 128 bits without knowing
 one try a request, each with a chance of entries / 2**128. For the same reason nobody can choose where his token falls
 in the table, and how long a comparison takes tells nothing.
 
-When the array is full the next entry takes the place of one that was not used since the hand came by last (CLOCK): the
+When there are `max_entries` the next entry takes the place of one that was not used since the hand came by last (CLOCK): the
 hand goes round, and each entry that it finds used loses its mark and stays. After MAX_LOOKS of them it takes the one
 where it stands, so that the work of one call is bounded. One that came once is the first to go.
 """
@@ -17,8 +17,10 @@ where it stands, so that the work of one call is bounded. One that came once is 
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset, strlen
+
+from xinyu._fast.connection cimport ARENA_CHUNK, arena, arena_at, arena_free, arena_grow
 
 cimport cython
 
@@ -34,7 +36,6 @@ cdef extern from "siphash.h":
 cdef enum:
     TOKEN_ID_BYTES = 24
     PLATFORM_BYTES = 7
-    FIRST_ENTRIES = 64
     FIRST_PLACES = 128  # a power of two
     MOST_ENTRIES = 1 << 24
     LOOKS = 32
@@ -65,8 +66,8 @@ cdef class VerifiedTokens:
     """See tokens.pyi."""
 
     cdef uint8_t key[16]
-    cdef entry *entries
-    cdef uint32_t count, room, limit, hand
+    cdef arena entries
+    cdef uint32_t count, limit, hand
     cdef uint32_t *places  # number of the entry + 1, 0: free
     cdef uint32_t place_count
 
@@ -76,13 +77,14 @@ cdef class VerifiedTokens:
         cdef bytes key = os.urandom(16)
         memcpy(self.key, PyBytes_AS_STRING(key), 16)
         self.limit = <uint32_t>max_entries
+        self.entries.item_bytes = sizeof(entry)
         self.places = <uint32_t *>calloc(FIRST_PLACES, sizeof(uint32_t))
         if self.places == NULL:
             raise MemoryError
         self.place_count = FIRST_PLACES
 
     def __dealloc__(self):
-        free(self.entries)
+        arena_free(&self.entries)
         free(self.places)
 
     def __len__(self):
@@ -90,16 +92,18 @@ cdef class VerifiedTokens:
 
     @property
     def size_bytes(self):
-        return self.room * sizeof(entry) + self.place_count * sizeof(uint32_t)
+        return self.entries.chunk_count * ARENA_CHUNK * sizeof(entry) + self.place_count * sizeof(uint32_t)
 
     def get(self, str token not None):
         cdef uint64_t digest[2]
         cdef entry *found
+        cdef uint32_t link
         if not self._digest(token, digest):
             return None
-        found = self._find(digest)
-        if found == NULL:
+        link = self._find(digest)
+        if link == 0:
             return None
+        found = self._at(link - 1)
         found.used = 1
         return (
             found.user_id,
@@ -112,15 +116,16 @@ cdef class VerifiedTokens:
             int64_t expires_at_ms):
         cdef entry fresh
         cdef entry *known
-        cdef uint32_t number
+        cdef uint32_t link, number
         memset(&fresh, 0, sizeof(fresh))
         if (not self._digest(token, fresh.digest) or not _keep(token_id, fresh.token_id, TOKEN_ID_BYTES)
                 or not _keep(platform, fresh.platform, PLATFORM_BYTES)):
             return False
         fresh.user_id = user_id
         fresh.expires_at_ms = expires_at_ms
-        known = self._find(fresh.digest)
-        if known != NULL:
+        link = self._find(fresh.digest)
+        if link:
+            known = self._at(link - 1)
             fresh.used = known.used
             known[0] = fresh
             return True
@@ -131,25 +136,24 @@ cdef class VerifiedTokens:
         else:
             number = self._choose()
             self._take_out(number)
-        self.entries[number] = fresh
+        self._at(number)[0] = fresh
         self._put_in(number)
         return True
 
     def discard(self, str token not None):
         cdef uint64_t digest[2]
-        cdef entry *found
-        cdef uint32_t number, last
+        cdef uint32_t link, number, last
         if not self._digest(token, digest):
             return False
-        found = self._find(digest)
-        if found == NULL:
+        link = self._find(digest)
+        if link == 0:
             return False
-        number = <uint32_t>(found - self.entries)
+        number = link - 1
         last = self.count - 1
         self._take_out(number)
         if number != last:  # the last one fills the hole
             self._take_out(last)
-            self.entries[number] = self.entries[last]
+            self._at(number)[0] = self._at(last)[0]
             self._put_in(number)
         self.count = last
         if self.hand >= last:
@@ -166,21 +170,25 @@ cdef class VerifiedTokens:
         siphash_128(self.key, <const uint8_t *>text, <size_t>size, digest)
         return True
 
-    cdef entry *_find(self, const uint64_t *digest) noexcept:
+    cdef entry *_at(self, uint32_t number) noexcept:
+        return <entry *>arena_at(&self.entries, number)
+
+    cdef uint32_t _find(self, const uint64_t *digest) noexcept:
+        """Number of the entry + 1, or 0."""
         cdef uint32_t mask = self.place_count - 1
         cdef uint32_t place = <uint32_t>(digest[0] & mask)
         cdef entry *each
         while self.places[place]:
-            each = &self.entries[self.places[place] - 1]
+            each = self._at(self.places[place] - 1)
             if each.digest[0] == digest[0] and each.digest[1] == digest[1]:
-                return each
+                return self.places[place]
             place = (place + 1) & mask
-        return NULL
+        return 0
 
     cdef void _put_in(self, uint32_t number) noexcept:
         """Enters an entry into the table of places, which has room."""
         cdef uint32_t mask = self.place_count - 1
-        cdef uint32_t place = <uint32_t>(self.entries[number].digest[0] & mask)
+        cdef uint32_t place = <uint32_t>(self._at(number).digest[0] & mask)
         while self.places[place]:
             place = (place + 1) & mask
         self.places[place] = number + 1
@@ -188,13 +196,13 @@ cdef class VerifiedTokens:
     cdef void _take_out(self, uint32_t number) noexcept:
         """Takes an entry out of the table of places; those behind it that would not be found any more move up."""
         cdef uint32_t mask = self.place_count - 1
-        cdef uint32_t hole = <uint32_t>(self.entries[number].digest[0] & mask)
+        cdef uint32_t hole = <uint32_t>(self._at(number).digest[0] & mask)
         cdef uint32_t place, home
         while self.places[hole] != number + 1:
             hole = (hole + 1) & mask
         place = (hole + 1) & mask
         while self.places[place]:
-            home = <uint32_t>(self.entries[self.places[place] - 1].digest[0] & mask)
+            home = <uint32_t>(self._at(self.places[place] - 1).digest[0] & mask)
             # From its home it is as far to the hole or less: the hole lies on its way.
             if ((place + self.place_count - home) & mask) >= ((place + self.place_count - hole) & mask):
                 self.places[hole] = self.places[place]
@@ -204,16 +212,10 @@ cdef class VerifiedTokens:
 
     cdef int _make_room(self) except -1:
         """For one more entry."""
-        cdef entry *entries
         cdef uint32_t *places
-        cdef uint32_t room, number
-        if self.count == self.room:
-            room = min(self.limit, self.room + self.room // 2 if self.room else FIRST_ENTRIES)
-            entries = <entry *>realloc(self.entries, room * sizeof(entry))
-            if entries == NULL:
-                raise MemoryError
-            self.entries = entries
-            self.room = room
+        cdef uint32_t number
+        if self.count == self.entries.chunk_count * ARENA_CHUNK and not arena_grow(&self.entries):
+            raise MemoryError
         if <uint64_t>4 * (self.count + 1) > <uint64_t>3 * self.place_count:
             places = <uint32_t *>calloc(2 * <size_t>self.place_count, sizeof(uint32_t))
             if places == NULL:
@@ -229,8 +231,8 @@ cdef class VerifiedTokens:
         """The entry that has to go."""
         cdef uint32_t chosen
         cdef int looks = 0
-        while self.entries[self.hand].used and looks < LOOKS:
-            self.entries[self.hand].used = 0
+        while self._at(self.hand).used and looks < LOOKS:
+            self._at(self.hand).used = 0
             self._turn()
             looks += 1
         chosen = self.hand

@@ -23,7 +23,7 @@ from xinyu.base.ids import MAX_SAFE_INTEGER
 ISSUER: Final = "xinyu"
 # Longer ones are refused unread: a token of ours is under 300 characters.
 MAX_TOKEN_CHARACTERS: Final = 2048
-# One for every connection that a process can hold, at 70 bytes each, and for who asks by REST.
+# One for every connection that a process can hold, at 75 bytes each, and for who asks by REST.
 MAX_VERIFIED: Final = 65_536
 _HEADER: Final = urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').decode().rstrip("=")
 # What lies beyond is no time that the connection engine can wait for.
