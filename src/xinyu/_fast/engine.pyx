@@ -798,7 +798,7 @@ cdef class Engine:
         status = upgrade_parse(text, head, &request)
         if status == 0:
             c.input.head = <uint32_t>head
-            c.input.key = <uint32_t>(request.key.text - text)
+            c.input.key = <uint32_t>(<size_t>request.key.text - <size_t>text)
             self._ask_for_upgrade(c, &request)
             return
         try:

@@ -37,7 +37,7 @@ cdef enum:
     TOKEN_ID_BYTES = 24
     PLATFORM_BYTES = 7
     FIRST_PLACES = 128  # a power of two
-    MOST_ENTRIES = 1 << 24
+    MOST_ENTRIES = 16777216
     LOOKS = 32
 
 MAX_LOOKS = LOOKS
