@@ -27,7 +27,8 @@ from typing import Final
 
 from benchmarks.population import create_data_directory
 from benchmarks.raw_websocket import SUBPROTOCOL
-from benchmarks.side_by_side import REFERENCE_NAME, cores, running, servers, wait_until_quiet
+from benchmarks.side_by_side.processes import cores, wait_until_quiet
+from benchmarks.side_by_side.servers import REFERENCE_NAME, running, servers
 from tests.server_process import ServerProcess
 from xinyu.bench import connect
 from xinyu.bench.clients import ClientOptions

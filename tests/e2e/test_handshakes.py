@@ -7,7 +7,7 @@ import os
 import pytest
 
 from benchmarks import handshakes
-from benchmarks.side_by_side import REFERENCE_NAME
+from benchmarks.side_by_side.servers import REFERENCE_NAME
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 

@@ -1,4 +1,4 @@
-"""`xinyu bench`: load for a WebSocket echo server, ours or another's, and for a XinYu server.
+"""`xinyu bench`: load for a WebSocket echo server, ours or another's, for a XinYu server and for a Rock server.
 
 The result goes to standard output, the progress to standard error. Exit code 1: not run, or run with losses.
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xinyu.bench.report import Report
 
 app = typer.Typer(
-    help="Load for a WebSocket echo server, by URL, ours or another's; and for a XinYu server (send).",
+    help="Load for a WebSocket echo server, by URL, ours or another's; for a XinYu server (send); for Rock (rpc).",
     no_args_is_help=True,
 )
 
@@ -46,15 +46,28 @@ def _group() -> None:
     pass
 
 
-def _scenario(part: Callable[..., Any], *, plots: bool = True) -> Callable[[Callable[..., "Report"]], None]:
+def _draw_latencies(report: "Report") -> str:
+    from xinyu.bench.svg import percentile_chart
+
+    return percentile_chart(f"{report.scenario} on {report.url}", report.latencies)
+
+
+def _draw_memory(report: "Report") -> str:
+    from xinyu.bench.idle import memory_chart
+
+    return memory_chart(report)
+
+
+def _scenario(
+    part: Callable[..., Any], *, draw: Callable[["Report"], str] = _draw_latencies
+) -> Callable[[Callable[..., "Report"]], None]:
     """Makes a command of the decorated function. Its first parameter takes the answer of `part`; the command has the
-    arguments of `part`, the other options of the function, the options of `part`, and those of `_show`."""
+    arguments of `part`, the other options of the function, the options of `part`, and those of `_show`. `draw` makes
+    the plot's SVG."""
 
     def register(function: Callable[..., "Report"]) -> None:
         own = _options(function)[1:]  # without the part's answer
-        shared, output = _options(part), _options(_show)[1:]
-        if not plots:
-            output = [each for each in output if each.name != "plot"]
+        shared, output = _options(part), _options(_show)[2:]
 
         @functools.wraps(function)
         def command(**given: Any) -> None:
@@ -62,9 +75,9 @@ def _scenario(part: Callable[..., Any], *, plots: bool = True) -> Callable[[Call
                 return {each.name: given[each.name] for each in options}
 
             with one_line_failures():
-                _check_output(**{"plot": None, **take(output)})
+                _check_output(**take(output))
                 report = function(part(**take(shared)), **take(own))
-                _show(report, **{"plot": None, **take(output)})
+                _show(report, draw, **take(output))
             if report.problems:
                 raise typer.Exit(1)
 
@@ -129,6 +142,17 @@ def _server(
     )
 
 
+def _rpc_server(
+    address: Annotated[str, typer.Argument(help="host:port of a Rock server, say of `xinyu run rpc-echo`.")],
+    patience: Annotated[float, typer.Option(help="Seconds without any advance until the run is given up.")] = 15.0,
+    pid: Pid = None,
+    cpu: Cpu = None,
+    quiet: Quiet = False,
+) -> "tuple[str, DriveOptions]":
+    """A Rock server, by its address."""
+    return _server(address, patience, pid, cpu, quiet)
+
+
 def _check_output(json: bool, markdown: bool, plot: Path | None) -> None:
     if json and markdown:
         raise CommandError("give either --json or --markdown")
@@ -138,18 +162,18 @@ def _check_output(json: bool, markdown: bool, plot: Path | None) -> None:
 
 def _show(
     report: "Report",
+    draw: Callable[["Report"], str],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a plot to this SVG file.", show_default=False)] = None,
 ) -> None:
     from xinyu.bench import report as reports
-    from xinyu.bench.svg import percentile_chart
 
     write = reports.as_json if json else reports.as_markdown if markdown else reports.as_text
     typer.echo(write(report))
     if plot is not None:
         try:
-            plot.write_text(percentile_chart(f"{report.scenario} on {report.url}", report.latencies))
+            plot.write_text(draw(report))
         except OSError as error:
             raise CommandError(f"the plot {plot} cannot be written: {error.strerror}") from None
 
@@ -187,7 +211,7 @@ def echo(
     )
 
 
-@_scenario(_client, plots=False)
+@_scenario(_client, draw=_draw_memory)
 def idle(
     client: "ClientOptions",
     connections: Connections = 1000,
@@ -195,12 +219,17 @@ def idle(
         int | None,
         typer.Option(help="The smaller of the two counts compared (default: a fifteenth).", show_default=False),
     ] = None,
+    readings: Annotated[
+        int, typer.Option(help="Counts at which memory is read, from the smaller one to all: the plot's points.")
+    ] = 10,
     seconds: Annotated[float, typer.Option("--seconds", "-t", help="How long all are held.")] = 10.0,
 ) -> "Report":
     """Connections that only answer pings: are all kept, and how much memory does one take?"""
     from xinyu.bench import idle as scenario
 
-    return scenario.run(client, scenario.IdleOptions(connections=connections, first=first, seconds=seconds))
+    return scenario.run(
+        client, scenario.IdleOptions(connections=connections, first=first, readings=readings, seconds=seconds)
+    )
 
 
 @_scenario(_client)
@@ -283,5 +312,37 @@ def send(
             per_s=rate,
             messages=messages,
             accounts_file=accounts,
+        ),
+    )
+
+
+@_scenario(_rpc_server)
+def rpc(
+    server: "tuple[str, DriveOptions]",
+    in_flight: Annotated[int, typer.Option(help="Calls in flight, all on one connection.")] = 64,
+    seconds: Seconds = 10.0,
+    warmup: Warmup = 1.0,
+    size: Annotated[int, typer.Option(help="Bytes a payload, there and back.")] = 100,
+    rate: Annotated[float, typer.Option(help="Calls a second, 0 = as fast as answers come.")] = 0.0,
+    calls: Annotated[int | None, typer.Option(help="So many in all instead of a time.", show_default=False)] = None,
+    secret_file: Annotated[
+        Path | None, typer.Option(help="File that holds the cluster's secret.", show_default=False)
+    ] = None,
+) -> "Report":
+    """Rock calls that are answered with what they carry: how many a second, how long each takes, what one costs."""
+    from xinyu.bench import rpc as scenario
+
+    address, drive = server
+    return scenario.run(
+        drive,
+        address,
+        scenario.RpcOptions(
+            in_flight=in_flight,
+            seconds=seconds,
+            warmup_s=warmup,
+            size_bytes=size,
+            per_s=rate,
+            calls=calls,
+            secret_file=secret_file,
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,6 +38,55 @@ def gateway_ws(
         if echo == echo_python:
             raise CommandError("gateway-ws runs with either --echo or --echo-python")
         _serve_echo(host, port, workers, in_python=echo_python, max_fragments=max_fragments)
+
+
+@app.command("rpc-echo")
+def rpc_echo(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on, 0 = a free one.")] = 8060,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(help="File that holds the cluster's secret; needed beyond loopback.", show_default=False),
+    ] = None,
+) -> None:
+    """A Rock server that sends back what it gets, for load tools (xinyu bench rpc)."""
+    with one_line_failures():
+        try:
+            secret = b"" if secret_file is None else secret_file.read_bytes().strip()
+        except OSError as error:
+            raise CommandError(f"the secret in {secret_file} cannot be read: {error.strerror}") from None
+        if secret_file is not None and not secret:
+            raise CommandError(f"{secret_file} holds no secret")
+        _serve_rpc_echo(host, port, secret)
+
+
+def _serve_rpc_echo(host: str, port: int, secret: bytes) -> None:
+    from xinyu.base.config import LogSettings
+    from xinyu.base.logging import configure_logging
+    from xinyu.gateway.listener import listen
+    from xinyu.rpc.probe import ProbeServicer
+    from xinyu.rpc.rock_server import RockServer
+    from xinyu.rpc.servicers import Servicers
+    from xinyu.wire.v1 import probe_rpc
+    from xinyu_services.cli.process import run_until_signal, settle_memory
+
+    async def main(stop: asyncio.Event) -> None:
+        servicers = Servicers()
+        servicers.serve(probe_rpc.METHODS, ProbeServicer())
+        server = RockServer(servicers, secret=secret)
+        try:
+            await server.start(listening)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        settle_memory()
+        typer.echo(f"rock on {host}:{server.port}")
+        await stop.wait()
+        await servicers.drain(1.0)
+        await server.stop()
+
+    configure_logging(LogSettings())
+    listening = listen(host, port)
+    run_until_signal(main)
 
 
 def _serve_echo(host: str, port: int, workers: int, *, in_python: bool, max_fragments: int | None) -> None:

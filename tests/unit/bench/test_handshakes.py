@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.handshakes import BACK, FIRST, Handshakes, markdown_table, medians, ratios
-from benchmarks.side_by_side import REFERENCE_NAME
+from benchmarks.side_by_side.servers import REFERENCE_NAME
 
 ROUNDS = [
     {
