@@ -71,9 +71,9 @@ class Device:
         self.process = process
         self.connection += 1
         connection = self.connection
-        await self.world.routes.connect(self.user_id, process.gateway.name, V1_JSON_CODEC)
+        await self.world.routes.connect([self.user_id], process.gateway.name, V1_JSON_CODEC)
         if self.connection != connection:
-            await self.world.routes.disconnect(self.user_id, process.gateway.name, V1_JSON_CODEC)
+            await self.world.routes.disconnect([self.user_id], process.gateway.name, V1_JSON_CODEC)
             return
         process.gateway.devices.append(self)
         self.replica.connected(self.user_id, process.epoch)
@@ -91,7 +91,7 @@ class Device:
             task.cancel()
         if self in process.gateway.devices:
             process.gateway.devices.remove(self)
-            await self.world.routes.disconnect(self.user_id, process.gateway.name, V1_JSON_CODEC)
+            await self.world.routes.disconnect([self.user_id], process.gateway.name, V1_JSON_CODEC)
 
     def store(self) -> None:
         """What would be on its disk now."""

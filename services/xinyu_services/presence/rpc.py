@@ -17,14 +17,17 @@ class PresenceServicer:
     def __init__(self, routes: Routes) -> None:
         self._routes = routes
 
-    async def connect(self, request: presence_pb2.RouteRequest, context: Context) -> options_pb2.Empty:
-        _check(request)
-        await self._routes.connect(request.user_id, request.gateway, request.codec)
-        return options_pb2.Empty()
-
-    async def disconnect(self, request: presence_pb2.RouteRequest, context: Context) -> options_pb2.Empty:
-        _check(request)
-        await self._routes.disconnect(request.user_id, request.gateway, request.codec)
+    async def change_routes(
+        self, request: presence_pb2.ChangeRoutesRequest, context: Context
+    ) -> options_pb2.Empty:
+        users = [user_id for change in request.changes for user_id in change.user_ids]
+        if not request.gateway or (users and min(users) <= 0):
+            raise XinYuError(INVALID, "A route needs a user and a gateway.")
+        if len(users) > MAX_USERS:
+            raise XinYuError(INVALID, f"More than {MAX_USERS} users at once.")
+        for change in request.changes:
+            make = self._routes.disconnect if change.gone else self._routes.connect
+            await make(change.user_ids, request.gateway, change.codec)
         return options_pb2.Empty()
 
     async def load_online(
@@ -35,8 +38,3 @@ class PresenceServicer:
         located = await self._routes.locate(request.user_ids)
         online = {user_id for users in located.values() for user_id in users}
         return presence_pb2.OnlineResponse(online_user_ids=sorted(online))
-
-
-def _check(request: presence_pb2.RouteRequest) -> None:
-    if request.user_id <= 0 or not request.gateway:
-        raise XinYuError(INVALID, "A route needs a user and a gateway.")

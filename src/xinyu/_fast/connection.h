@@ -57,7 +57,8 @@ typedef struct membership {
 /* Bytes that a connection keeps: the request while undecided, or frames that wait for credit. */
 typedef struct waiting_input {
     uint32_t length;
-    uint32_t offset; /* parsed already */
+    uint32_t offset;    /* parsed already */
+    uint32_t head, key; /* of a request that is undecided: its length, and where its Sec-WebSocket-Key stands */
     uint8_t data[];
 } waiting_input;
 

@@ -207,6 +207,8 @@ cdef extern from "connection.h" nogil:
     ctypedef struct waiting_input:
         uint32_t length
         uint32_t offset
+        uint32_t head
+        uint32_t key
         uint8_t data[]
     ctypedef struct connection:
         wheel_node timer

@@ -49,10 +49,10 @@ class Engine:
         cls,
         *,
         # -- callbacks -------------------------------------------------------------------------------------------
-        on_upgrade: Callable[[int, str, str, dict[str, str], str], object] | None = None,
-        # (id, path, query, headers, peer). path and query are as sent (not percent-decoded; query without "?");
-        # headers holds only the names asked for in `headers` (lower-case keys; repeated headers joined by ", ");
-        # peer is "ip:port" or "[ip6]:port". Answer at once or later with accept(id, ...) or refuse(id, status).
+        on_upgrade: Callable[[int, str, str, dict[str, str]], object] | None = None,
+        # (id, path, query, headers). path and query are as sent (not percent-decoded; query without "?");
+        # headers holds only the names asked for in `headers` (lower-case keys; repeated headers joined by ", ").
+        # Answer at once or later with accept(id, ...) or refuse(id, status).
         # None: every upgrade is accepted with codec 0 (what echo mode wants).
         on_message: Callable[[int, str | bytes, bool], object] | None = None,
         # (id, data, is_text). Takes one unit of the connection's credit, given back by release(id).
@@ -114,9 +114,16 @@ class Engine:
         codec: int = 0,
         login_deadline: bool = False,
         headers: Iterable[tuple[str, str]] = (),
+        user_id: int = 0,
+        session_id: int = 0,
+        expires_at_ms: int = 0,
+        first: str | bytes = b"",
     ) -> bool:
         """Answer 101. Bytes that came behind the request are parsed by the next poll(). ValueError: header with bytes
-        that HTTP does not allow, unknown codec."""
+        that HTTP does not allow, unknown codec.
+
+        With a `user_id` it is bound at once, as by `bind`. `first` is a text message that leaves in the same write.
+        False: stale, or the peer has gone; then nothing is bound, and no on_close follows."""
     def refuse(self, id: int, status: int, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> bool:
         """Answer with an HTTP status (400..599), Content-Type application/json, Content-Length, Connection: close.
         An empty body stands for {"code":status,"message":reason phrase}. No on_close follows."""
@@ -186,6 +193,8 @@ class Engine:
     def connections_of_talk(self, talk_id: int) -> list[int]: ...
     def user_of(self, id: int) -> int:
         """0: stale or not bound."""
+    def peer_of(self, id: int) -> str:
+        """"ip:port" or "[ip6]:port"; "": stale, or the peer has gone."""
     def session_of(self, id: int) -> int: ...
     def codec_of(self, id: int) -> int | None: ...
     def connections_of(self, user_id: int) -> list[int]:

@@ -20,8 +20,9 @@ Invariants:
   work, so a pointer is good while one event is handled; after a callback, and after every send, look at `state`.
 - A connection is in its user's and talks' sets exactly while its state is STATE_OPEN.
 - A connection has no parser while its input is being parsed: `parser` is in its place, and idle at all other times.
-- `interest` is what epoll was told last. No input is watched while there is buffered input, no credit, an undecided
-  upgrade, or a paused echo; then HUP or ERR closes the connection at once, since these cannot be masked.
+- `interest` is what epoll was told last. No input is watched while there is buffered input, no credit, or a paused
+  echo; then HUP or ERR closes the connection at once, since these cannot be masked. While an upgrade is undecided
+  input is watched until some comes: most are decided before, and epoll need not be told of them.
 - Every state but STATE_OPEN has a deadline (`phase_due`).
 
 Errors inside are counted and reported to `on_error`; nothing unwinds into the loop.
@@ -184,6 +185,13 @@ cdef object _setting(str name, value, low, high, type kind=int):
     return value
 
 
+cdef int _check_user(user_id, session_id, expires_at_ms) except -1:
+    _setting("user_id", user_id, 1, (1 << 63) - 1)
+    _setting("session_id", session_id, 0, (1 << 64) - 1)
+    _setting("expires_at_ms", expires_at_ms, 0, 1 << 52)
+    return 0
+
+
 cdef bytes _header_lines(headers):
     """Extra response headers, checked against header injection."""
     lines = []
@@ -224,6 +232,9 @@ cdef class Engine:
     cdef object on_close  # callable or None
     cdef object on_error  # callable or None
     cdef list header_names  # [(lower-case name as bytes, as str)]
+    cdef uint64_t header_lengths  # bit n: one of them has n characters
+    cdef str subprotocol  # that of the last accept(), and its header line
+    cdef bytes subprotocol_line
     cdef list listeners  # [socket.socket]
     cdef dict sync_frames  # {codec: Frame}; keeps the buffers below alive
     cdef shared_buffer *sync_buffers[CODECS]
@@ -328,7 +339,10 @@ cdef class Engine:
             raw = name.lower().encode("latin-1", "replace")
             if not http_is_token(raw, len(raw)):
                 raise ValueError(f"not a header name: {name!r}")
+            if len(raw) > 63:
+                raise ValueError(f"a header name has at most 63 characters: {name!r}")
             self.header_names.append((raw, name.lower()))
+            self.header_lengths |= <uint64_t>1 << <int>len(raw)
         self.echo = echo
         if max_message_bytes is None:
             max_message_bytes = DEFAULT_MAX_MESSAGE_ECHO if echo else DEFAULT_MAX_MESSAGE
@@ -603,8 +617,10 @@ cdef class Engine:
             self._kill(c)
             return
         if c.state == STATE_UNDECIDED:
-            if events & EPOLLRDHUP:
+            if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
                 self._kill(c)
+            else:
+                self._watch_connection(c)  # from now on for the peer's end only
             return
         if events & EPOLLOUT:
             self._flush(c)
@@ -821,6 +837,8 @@ cdef class Engine:
             return
         status = upgrade_parse(text, head, &request)
         if status == 0:
+            c.input.head = <uint32_t>head
+            c.input.key = <uint32_t>(<size_t>request.key.text - <size_t>text)
             self._ask_for_upgrade(c, &request)
             return
         try:
@@ -838,24 +856,25 @@ cdef class Engine:
         c.state = STATE_UNDECIDED
         c.phase_due = self._in_ticks(self.upgrade_ticks)
         if self.on_upgrade is None:
-            self._accept(c, 0, b"", False)
+            self._accept(c, 0, b"", False, 0, b"")
             return
         self.unlooked += CALLBACK_STEPS
         try:
             headers = {}
             for i in range(request.header_count):
+                if request.names[i].length > 63 or not self.header_lengths >> request.names[i].length & 1:
+                    continue
                 for raw, name in self.header_names:
                     if span_is(request.names[i], <const char *>PyBytes_AS_STRING(raw)):
                         value = _latin1(request.values[i])
                         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-            self.on_upgrade(connection_id(c), _latin1(request.path), _latin1(request.query), headers, self._peer(c.fd))
+            self.on_upgrade(connection_id(c), _latin1(request.path), _latin1(request.query), headers)
         except BaseException as exc:
             self._report(exc)
             if c.state == STATE_UNDECIDED:
                 self._answer(c, 500, b"", b"")
-        if c.state == STATE_UNDECIDED:  # decided at once, it needs neither another deadline nor another watch
+        if c.state == STATE_UNDECIDED:  # decided at once, it needs no deadline of its own
             self._rearm(c)
-            self._watch_connection(c)
 
     cdef str _peer(self, int fd):
         cdef sockaddr_storage address
@@ -1646,18 +1665,26 @@ cdef class Engine:
 
     # ---- upgrades -----------------------------------------------------------------------------------------------------------
 
-    cdef bint _accept(self, connection *c, int codec, bytes lines, bint login_deadline) noexcept:
-        cdef upgrade_request request
-        cdef size_t head = upgrade_head_length(<const char *>c.input.data, c.input.length, 0)
+    cdef bint _accept(self, connection *c, int codec, bytes lines, bint login_deadline, uint64_t user_id,
+                      bytes first) noexcept:
+        """`lines` are headers of the answer, `first` is the text of a frame that goes with it (b"": none)."""
         cdef char key[28]
+        cdef uint8_t header[WS_SERVER_HEADER_MAX]
+        cdef size_t header_size = 0
         cdef bytes answer
-        upgrade_parse(<const char *>c.input.data, head, &request)
-        websocket_accept_key(request.key.text, key)
+        websocket_accept_key(<const char *>c.input.data + c.input.key, key)
         try:
+            if first:
+                header_size = ws_header(header, WS_FIN | WS_OP_TEXT, <size_t>PyBytes_GET_SIZE(first))
             answer = (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                       b"Sec-WebSocket-Accept: " + key[:28] + b"\r\n" + lines + b"\r\n")
+            if first:
+                answer += header[:header_size] + first
         except BaseException as exc:
             self._report(exc)
+            self._kill(c)
+            return False
+        if user_id and not self._join_user(c, user_id):
             self._kill(c)
             return False
         c.state = STATE_OPEN
@@ -1675,7 +1702,9 @@ cdef class Engine:
             return False
         c.flags |= FLAG_ACCEPTED
         self.n_accepted += 1
-        c.input.offset = <uint32_t>head
+        if first:
+            self.n_messages_out += 1
+        c.input.offset = c.input.head
         if c.input.offset == c.input.length:
             self._free_input(c)
         else:
@@ -1734,18 +1763,40 @@ cdef class Engine:
         cdef connection *c = self._find(id)
         return c if c != NULL and c.state == STATE_OPEN else NULL
 
-    def accept(self, id, subprotocol=None, *, codec=0, login_deadline=False, headers=()):
-        cdef bytes lines = _header_lines(headers)
-        if subprotocol is not None:
-            lines = _header_lines([("Sec-WebSocket-Protocol", subprotocol)]) + lines
-            raw = subprotocol.encode("latin-1", "replace")
-            if not http_is_token(raw, len(raw)):
-                raise ValueError(f"not a subprotocol: {subprotocol!r}")
+    def accept(self, id, subprotocol=None, *, codec=0, login_deadline=False, headers=(), user_id=0, session_id=0,
+               expires_at_ms=0, first=b""):
+        cdef bytes lines = b""
         _setting("codec", codec, 0, CODECS - 1)
+        if headers:
+            lines = _header_lines(headers)
+        if subprotocol is not None:
+            if subprotocol is not self.subprotocol:
+                self._set_subprotocol(subprotocol)
+            lines = self.subprotocol_line + lines
+        if isinstance(first, str):
+            first = first.encode()
+        elif not isinstance(first, bytes):
+            raise TypeError(f"first must be bytes or str, not {type(first).__name__}")
+        elif not _is_utf8(PyBytes_AS_STRING(first), PyBytes_GET_SIZE(first)):
+            raise ValueError("a text message must be UTF-8")
+        if user_id:
+            _check_user(user_id, session_id, expires_at_ms)
         cdef connection *c = self._find(id)
         if c == NULL or c.state != STATE_UNDECIDED:
             return False
-        return self._accept(c, codec, lines, login_deadline)
+        if user_id:
+            c.session_id = session_id
+            c.expires_at_ms = expires_at_ms
+        return self._accept(c, codec, lines, login_deadline and not user_id, user_id, first)
+
+    cdef int _set_subprotocol(self, subprotocol) except -1:
+        cdef bytes line = _header_lines([("Sec-WebSocket-Protocol", subprotocol)])
+        raw = subprotocol.encode("latin-1", "replace")
+        if not http_is_token(raw, len(raw)):
+            raise ValueError(f"not a subprotocol: {subprotocol!r}")
+        self.subprotocol = subprotocol
+        self.subprotocol_line = line
+        return 0
 
     def refuse(self, id, status, body=b"", headers=()):
         _setting("status", status, 400, 599)
@@ -1759,9 +1810,7 @@ cdef class Engine:
         return True
 
     def bind(self, id, user_id, session_id=0, expires_at_ms=0):
-        _setting("user_id", user_id, 1, (1 << 63) - 1)
-        _setting("session_id", session_id, 0, (1 << 64) - 1)
-        _setting("expires_at_ms", expires_at_ms, 0, 1 << 52)
+        _check_user(user_id, session_id, expires_at_ms)
         cdef connection *c = self._find_open(id)
         if c == NULL:
             return False
@@ -2065,6 +2114,10 @@ cdef class Engine:
     def user_of(self, id):
         cdef connection *c = self._find(id)
         return c.user_id if c != NULL else 0
+
+    def peer_of(self, id):
+        cdef connection *c = self._find(id)
+        return self._peer(c.fd) if c != NULL else ""
 
     def session_of(self, id):
         cdef connection *c = self._find(id)

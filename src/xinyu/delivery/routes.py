@@ -1,7 +1,7 @@
 """Which gateway holds devices of which user, and in which codecs: the contract, and its in-process form.
 
 A route is (user, gateway instance, codec) with a count of connections. Routes of a gateway vanish together when it
-goes (`forget_gateway`). A lookup takes many users at once, so that a batch of events costs one.
+goes (`forget_gateway`). Each call takes many users at once, so that a batch of logins or events costs one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ _Counts = tuple[tuple[tuple[str, int], int], ...]
 class Routes(Protocol):
     """Where devices are. What it says may be stale: pushes are hints."""
 
-    async def connect(self, user_id: int, gateway: str, codec: int) -> None: ...
+    async def connect(self, user_ids: Iterable[int], gateway: str, codec: int) -> None:
+        """One device of each came; who is named twice has two."""
+        ...
 
-    async def disconnect(self, user_id: int, gateway: str, codec: int) -> None: ...
+    async def disconnect(self, user_ids: Iterable[int], gateway: str, codec: int) -> None: ...
 
     async def locate(self, user_ids: Iterable[int]) -> Located: ...
 
@@ -41,17 +43,29 @@ class MemoryRoutes:
     """Routes of one process. While connected, a user costs his place in one dict: what he has there, say one device on
     this gateway, is an object for all who have the same, and lives as long as one of them.
 
-    `connect` and `disconnect` cost O(routes of this one user), `forget_gateway` O(users)."""
+    `connect` and `disconnect` cost O(routes of each user named), `forget_gateway` O(users)."""
 
     def __init__(self) -> None:
         self._users: dict[int, _Devices] = {}
         self._kinds: WeakValueDictionary[_Counts, _Devices] = WeakValueDictionary()
 
-    async def connect(self, user_id: int, gateway: str, codec: int) -> None:
-        self._add(user_id, (gateway, codec), 1)
+    async def connect(self, user_ids: Iterable[int], gateway: str, codec: int) -> None:
+        users, route = self._users, (gateway, codec)
+        first = self._kind(((route, 1),))
+        for user_id in user_ids:
+            if user_id in users:
+                self._add(user_id, route, 1)
+            else:
+                users[user_id] = first
 
-    async def disconnect(self, user_id: int, gateway: str, codec: int) -> None:
-        self._add(user_id, (gateway, codec), -1)
+    async def disconnect(self, user_ids: Iterable[int], gateway: str, codec: int) -> None:
+        users, route = self._users, (gateway, codec)
+        last = self._kind(((route, 1),))
+        for user_id in user_ids:
+            if users.get(user_id) is last:
+                del users[user_id]
+            else:
+                self._add(user_id, route, -1)
 
     async def locate(self, user_ids: Iterable[int]) -> Located:
         located: Located = {}
@@ -81,8 +95,11 @@ class MemoryRoutes:
     def _set(self, user_id: int, counts: _Counts) -> None:
         if not counts:
             self._users.pop(user_id, None)
-            return
+        else:
+            self._users[user_id] = self._kind(counts)
+
+    def _kind(self, counts: _Counts) -> _Devices:
         devices = self._kinds.get(counts)
         if devices is None:
             devices = self._kinds[counts] = _Devices(counts)
-        self._users[user_id] = devices
+        return devices

@@ -23,6 +23,8 @@ _TICKET: Final = re.compile(r"[0-9A-Za-z_-]{32}")
 
 def bearer_token(authorization: str) -> str:
     """The token of an Authorization header, with or without the word Bearer (RFC 6750, section 2.1)."""
+    if authorization.startswith("Bearer "):  # as nearly all clients write it
+        return authorization[7:].strip()
     value = authorization.strip()
     return value[7:].lstrip() if value[:7].lower() == "bearer " else value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -253,10 +253,10 @@ async def test_many_logins_at_once_leave_the_right_routes(door: WebSocketDoor) -
 
 async def test_when_presence_is_away_nobody_comes_in_and_nothing_leaks(door: WebSocketDoor) -> None:
     class Away:
-        async def connect(self, _request: object, _context: object) -> None:
+        async def change_routes(self, _request: object, _context: object) -> None:
             raise XinYuError(OVERLOADED)
 
-        disconnect = load_online = connect
+        load_online = change_routes
 
     door.world.network.serve(presence_rpc.METHODS, Away())
     await refused(legacy(door), 503, "overloaded")
@@ -572,10 +572,10 @@ async def test_a_push_right_after_the_route_is_made_reaches_the_new_connection(d
     """Routed first: between Connect and the first event nothing may be lost."""
     connect_route = door.world.routes.connect
 
-    async def connect_and_push(user_id: int, gateway: str, codec: int) -> None:
-        await connect_route(user_id, gateway, codec)
+    async def connect_and_push(user_ids: Iterable[int], gateway: str, codec: int) -> None:
+        await connect_route(user_ids, gateway, codec)
         asyncio.get_running_loop().call_soon(
-            lambda: asyncio.ensure_future(door.push([user_id], legacy=b'{"event":"early","payload":{}}'))
+            lambda: asyncio.ensure_future(door.push(list(user_ids), legacy=b'{"event":"early","payload":{}}'))
         )
 
     door.world.routes.connect = connect_and_push  # type: ignore[method-assign]

@@ -91,7 +91,7 @@ class EmbeddedPlatform:
     async def online(self, user_id: int, *codecs: int) -> None:
         """A device of each codec."""
         for codec in codecs:
-            await self.routes.connect(user_id, GATEWAY, codec)
+            await self.routes.connect([user_id], GATEWAY, codec)
 
     async def settled(self) -> None:
         """All that was committed has been handed on."""

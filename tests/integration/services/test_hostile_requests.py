@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -27,7 +28,7 @@ TEXT = (
 
 
 def hostile(request_type: type[Message], choose: random.Random) -> Message:
-    """A request with each field set, by chance, to something odd or to something that exists."""
+    """A request with each field set, by chance, to something odd or to something that exists; its messages too."""
     request = request_type()
 
     def value(field: FieldDescriptor) -> Any:
@@ -46,7 +47,11 @@ def hostile(request_type: type[Message], choose: random.Random) -> Message:
     for field in request.DESCRIPTOR.fields:
         if choose.random() < 0.15:
             continue
-        if field.is_repeated:
+        if field.type == FieldDescriptor.TYPE_MESSAGE:
+            inner = getattr(request, field.name)
+            for _ in range(choose.choice((0, 1, 3, 40))):
+                inner.append(hostile(message_factory.GetMessageClass(field.message_type), choose))
+        elif field.is_repeated:
             getattr(request, field.name).extend(value(field) for _ in range(choose.choice((0, 1, 3, 40))))
         else:
             setattr(request, field.name, value(field))

@@ -44,7 +44,7 @@ class Harness:
     """
 
     def __init__(self, auto: dict[str, Any] | None = None, *, decide: bool = False, **settings: Any) -> None:
-        self.upgrades: list[tuple[int, str, str, dict[str, str], str]] = []
+        self.upgrades: list[tuple[int, str, str, dict[str, str]]] = []
         self.messages: list[tuple[int, str | bytes]] = []
         self.closes: list[tuple[int, int, int, int, bool]] = []
         self.errors: list[BaseException] = []
@@ -66,8 +66,8 @@ class Harness:
         self.address = self.listener.getsockname()
         self.clients: list[Client] = []
 
-    def _on_upgrade(self, id: int, path: str, query: str, headers: dict[str, str], peer: str) -> None:
-        self.upgrades.append((id, path, query, headers, peer))
+    def _on_upgrade(self, id: int, path: str, query: str, headers: dict[str, str]) -> None:
+        self.upgrades.append((id, path, query, headers))
         if self.auto is not None:
             assert self.engine.accept(id, **self.auto)
 

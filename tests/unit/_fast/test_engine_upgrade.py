@@ -185,10 +185,10 @@ def test_what_the_gateway_is_asked() -> None:
         lines = ("Authorization: Bearer x", "Sec-WebSocket-Protocol: a", "sec-websocket-protocol: b", "Cookie: secret")
         client.send(request("/wss/default.io?token=a%20b&platform=web", *lines))
         h.until(lambda: h.upgrades)
-        (id_, path, query, headers, peer) = h.upgrades[0]
+        (id_, path, query, headers) = h.upgrades[0]
         assert (path, query) == ("/wss/default.io", "token=a%20b&platform=web")
         assert headers == {"authorization": "Bearer x", "sec-websocket-protocol": "a, b"}
-        assert peer == f"127.0.0.1:{client.socket.getsockname()[1]}"
+        assert h.engine.peer_of(id_) == f"127.0.0.1:{client.socket.getsockname()[1]}"
         assert h.engine.accept(id_, "b", headers=[("X-Trace-Id", "t1")])
         head = client.read_head()
         assert "sec-websocket-protocol: b\r\n" in head.lower()
@@ -210,7 +210,8 @@ def test_the_peer_over_ipv6() -> None:
         with socket.create_connection(h.address[:2]) as sock:
             sock.sendall(request())
             h.until(lambda: h.upgrades)
-            assert h.upgrades[0][4] == f"[::1]:{sock.getsockname()[1]}"
+            assert h.engine.peer_of(h.upgrades[0][0]) == f"[::1]:{sock.getsockname()[1]}"
+    assert h.engine.peer_of(h.upgrades[0][0]) == ""
 
 
 def test_a_refusal_carries_what_the_gateway_says() -> None:
@@ -319,6 +320,45 @@ def test_a_gateway_that_does_not_decide() -> None:
         assert h.engine.stats()["upgrade_timeouts"] == 1
 
 
+def test_a_connection_opens_bound_and_with_its_first_message_in_one_write() -> None:
+    with Harness(decide=True, login_s=0.05) as h:
+        for number, first in enumerate(("", "erste Nachricht: äöü", b"x" * 200, "y" * 70_000), 1):
+            client = h.connect()
+            client.send(request() + build_frame(1, b"early", mask=b"abcd"))
+            h.until(lambda number=number: len(h.upgrades) == number)
+            id_ = h.upgrades[-1][0]
+            before = h.engine.stats()["messages_out"]
+            assert h.engine.accept(
+                id_, "b", codec=1, login_deadline=True, user_id=7, session_id=number, expires_at_ms=2**51, first=first
+            )
+            assert h.engine.stats()["messages_out"] - before == bool(first)
+            assert (h.engine.user_of(id_), h.engine.session_of(id_), h.engine.codec_of(id_)) == (7, number, 1)
+            assert h.engine.connections_of(7)[0] == id_
+            assert client.read_head().startswith("HTTP/1.1 101")
+            if first:
+                assert client.read_frame() == (1, first.encode() if isinstance(first, str) else first)
+            h.until(lambda number=number: len(h.messages) == number)
+        h.run_for(0.15)  # longer than the login deadline
+        assert h.engine.stats()["open"] == 4
+        assert h.engine.user_connection_count(7) == 4
+        h.clients[0].socket.close()
+        h.until(lambda: h.closes)
+        assert h.closes[0][1:3] == (7, 1)
+
+
+def test_whoever_is_gone_before_it_opens_is_bound_to_nobody() -> None:
+    with Harness(decide=True) as h:
+        client = h.connect()
+        client.send(request())
+        h.until(lambda: h.upgrades)
+        client.reset_connection()  # and the engine has not looked since
+        assert not h.engine.accept(h.upgrades[0][0], user_id=7, session_id=1, first="hello")
+        assert h.engine.user_connection_count(7) == 0
+        h.until(lambda: h.engine.stats()["connections"] == 0)
+        assert h.closes == []
+        assert not h.engine.accept(h.upgrades[0][0], user_id=7, first="hello")
+
+
 @pytest.mark.parametrize(
     ("call", "error"),
     [
@@ -329,6 +369,14 @@ def test_a_gateway_that_does_not_decide() -> None:
         (lambda e, i: e.accept(i, headers=[("a", "漢")]), ValueError),
         (lambda e, i: e.accept(i, headers=[("a", 1)]), TypeError),
         (lambda e, i: e.accept(i, codec=3), ValueError),
+        (lambda e, i: e.accept(i, 3), TypeError),
+        (lambda e, i: e.accept(i, user_id=-1), ValueError),
+        (lambda e, i: e.accept(i, user_id="7"), TypeError),
+        (lambda e, i: e.accept(i, user_id=7, session_id=-1), ValueError),
+        (lambda e, i: e.accept(i, user_id=7, expires_at_ms=2**53), ValueError),
+        (lambda e, i: e.accept(i, first=b"\xff"), ValueError),
+        (lambda e, i: e.accept(i, first="\ud800"), ValueError),
+        (lambda e, i: e.accept(i, first=7), TypeError),
         (lambda e, i: e.accept("1"), TypeError),
         (lambda e, i: e.refuse(i, 200), ValueError),
         (lambda e, i: e.refuse(i, 401, "text"), TypeError),

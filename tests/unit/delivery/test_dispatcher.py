@@ -130,7 +130,7 @@ def command(number: int) -> Event:
 
 
 async def test_pushes_reach_a_gateway_in_the_order_of_commits(house: House) -> None:
-    await house.routes.connect(1, GATEWAY, 1)
+    await house.routes.connect([1], GATEWAY, 1)
     dispatcher, _ = await house.process("a")
     dispatcher.start()
     for n in range(100):
@@ -143,11 +143,11 @@ async def test_a_push_is_encoded_once_a_codec_that_somebody_speaks(house: House)
     dispatcher, source = await house.process("a")
     dispatcher.start()
     for user in range(1, 20):
-        await house.routes.connect(user, GATEWAY, 1)
+        await house.routes.connect([user], GATEWAY, 1)
     await house.commit(dispatcher, push(1, *range(1, 30)))
     await house.settle(dispatcher)
     assert source.encoded == [1]
-    await house.routes.connect(3, GATEWAY, 0)
+    await house.routes.connect([3], GATEWAY, 0)
     await house.commit(dispatcher, push(2, *range(1, 30)))
     await house.settle(dispatcher)
     assert sorted(source.encoded) == [0, 1, 1]
@@ -171,7 +171,7 @@ async def test_commands_are_repeated_until_they_succeed_and_then_the_use_case_is
 
 
 async def test_a_command_that_fails_holds_no_push_up(house: House) -> None:
-    await house.routes.connect(1, GATEWAY, 1)
+    await house.routes.connect([1], GATEWAY, 1)
     dispatcher, source = await house.process("a")
     dispatcher.start()
     source.fails = 10**9
@@ -185,7 +185,7 @@ async def test_a_command_that_fails_holds_no_push_up(house: House) -> None:
 
 
 async def test_a_push_that_cannot_be_made_costs_only_itself(house: House) -> None:
-    await house.routes.connect(1, GATEWAY, 1)
+    await house.routes.connect([1], GATEWAY, 1)
     dispatcher, source = await house.process("a")
     dispatcher.start()
     source.break_on = 1
@@ -198,7 +198,7 @@ async def test_a_push_that_cannot_be_made_costs_only_itself(house: House) -> Non
 
 async def test_past_the_bound_the_oldest_pushes_go_and_no_command(house: House, monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "MAX_WAITING", 3)
-    await house.routes.connect(1, GATEWAY, 1)
+    await house.routes.connect([1], GATEWAY, 1)
     dispatcher, source = await house.process("a")  # not started: nothing is taken out of the queue
     for n in range(5):
         await house.commit(dispatcher, push(n, 1), command(n))
@@ -254,7 +254,7 @@ async def test_nothing_is_swept_while_there_is_traffic(house: House) -> None:
 
 
 async def test_what_a_dead_process_left_is_taken_over_once_its_lease_is_over(house: House) -> None:
-    await house.routes.connect(1, GATEWAY, 1)
+    await house.routes.connect([1], GATEWAY, 1)
     dead, _ = await house.process("dead")
     await house.commit(dead, push(1, 1), command(1))
     await house.commit(dead, push(2, 1))
@@ -321,7 +321,7 @@ async def test_a_row_that_cannot_be_read_is_in_nobody_s_way(house: House) -> Non
 
 
 async def test_close_hands_on_and_later_commits_stay_for_the_next(house: House) -> None:
-    await house.routes.connect(1, GATEWAY, 1)
+    await house.routes.connect([1], GATEWAY, 1)
     dispatcher, _ = await house.process("a")
     dispatcher.start()
     for n in range(10):
@@ -336,8 +336,8 @@ async def test_close_hands_on_and_later_commits_stay_for_the_next(house: House) 
 
 
 async def test_a_gateway_that_is_away_delays_nobody_else_and_loses_only_pushes(house: House) -> None:
-    await house.routes.connect(1, "gone", 1)
-    await house.routes.connect(1, GATEWAY, 1)
+    await house.routes.connect([1], "gone", 1)
+    await house.routes.connect([1], GATEWAY, 1)
     dispatcher, _ = await house.process("a")
     dispatcher.start()
     await house.commit(dispatcher, push(1, 1))

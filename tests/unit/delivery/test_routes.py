@@ -26,16 +26,16 @@ operations = st.lists(
 async def test_routes_count_devices_by_gateway_and_codec() -> None:
     routes = MemoryRoutes()
     for codec in (0, 1, 1):
-        await routes.connect(7, "a", codec)
-    await routes.connect(7, "b", 1)
+        await routes.connect([7], "a", codec)
+    await routes.connect([7], "b", 1)
     assert await routes.locate([7, 8]) == {"a": {7: 3}, "b": {7: 2}}
-    await routes.disconnect(7, "a", 1)
+    await routes.disconnect([7], "a", 1)
     assert await routes.locate([7]) == {"a": {7: 3}, "b": {7: 2}}
-    await routes.disconnect(7, "a", 1)
+    await routes.disconnect([7], "a", 1)
     assert await routes.locate([7]) == {"a": {7: 1}, "b": {7: 2}}
     await routes.forget_gateway("b")
-    await routes.disconnect(7, "a", 0)
-    await routes.disconnect(7, "a", 0)  # once too often
+    await routes.disconnect([7], "a", 0)
+    await routes.disconnect([7], "a", 0)  # once too often
     assert await routes.locate([7]) == {}
     assert routes._users == {}
 
@@ -48,10 +48,10 @@ def test_they_agree_with_a_counter(operations: list[tuple[int, int, str, int]]) 
         routes = MemoryRoutes()
         for by, user, gateway, codec in operations:
             if by > 0:
-                await routes.connect(user, gateway, codec)
+                await routes.connect([user], gateway, codec)
                 plain[user, gateway, codec] += 1
             elif by < 0:
-                await routes.disconnect(user, gateway, codec)
+                await routes.disconnect([user], gateway, codec)
                 plain[user, gateway, codec] = max(0, plain[user, gateway, codec] - 1)
             else:
                 await routes.forget_gateway(gateway)
@@ -77,8 +77,8 @@ async def test_a_user_costs_his_place_in_a_dict() -> None:
     tracemalloc.start()
     try:
         for user in range(1_000, 1_000 + users):
-            await routes.connect(user, "a", 1)
-            await routes.connect(user, "a", 2)
+            await routes.connect([user], "a", 1)
+            await routes.connect([user], "a", 2)
         size_bytes, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xinyu.base.errors import XinYuError
 from xinyu.gateway.origins import AllowedOrigins
@@ -51,3 +55,14 @@ def test_percent_escapes() -> None:
 def test_refusals(path: str, query: str, protocols: str, headers: dict[str, str], reason: str) -> None:
     with pytest.raises(XinYuError, match=reason):
         read(path, query, protocols, **headers)
+
+
+@given(st.text(alphabet="ab=&;%+20c3A9", max_size=40))
+def test_queries_are_read_as_the_standard_library_reads_them(query: str) -> None:
+    try:
+        expected = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=16, errors="strict"))
+    except ValueError:
+        with pytest.raises(XinYuError, match="invalid"):
+            upgrade.query_fields(query)
+    else:
+        assert upgrade.query_fields(query) == expected

@@ -4,11 +4,11 @@ The engine owns sockets, frames, deadlines and the sets of connections; this fil
 it must know of one stands in the engine: the user, the codec, and the session number, whose two lowest bits repeat the
 codec because a closed connection is asked for it no more.
 
-Logging in. A user is routed (`Presence.Connect`) before his connection opens: at the upgrade, where the token or ticket
-comes with it, so that `accept`, `bind` and the first event happen in one step of the loop and nothing that is pushed
-after the route exists can miss the connection; or at `session.open`. The route is given back by `on_close` if `bind`
-succeeded, else by whoever made it: never by both, never by neither. Calls start in the order in which they are made, so
-a Disconnect cannot overtake its Connect.
+Logging in. A user is routed (`RouteChanges`) before his connection opens: at the upgrade, where the token or ticket
+comes with it, so that his connection opens, bound and with its first event, in one step of the loop and nothing that is
+pushed after the route exists can miss it; or at `session.open`. No login has a task of its own: those of one turn share
+a call of the presence room. The route is given back by `on_close` if the user was bound, else by whoever asked for it:
+never by both, never by neither.
 
 An event. `on_message` decodes the envelope and starts one task for the room's handler; tasks start in order of arrival,
 and one connection's are bounded by the engine's credit, which each gives back once, at its end. A refusal is an
@@ -27,11 +27,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -42,7 +41,6 @@ from xinyu.base.config import WebSocketSettings
 from xinyu.base.errors import (
     BAD_JSON,
     BINARY_FRAME,
-    DEADLINE,
     FORBIDDEN,
     INTERNAL,
     INVALID,
@@ -61,8 +59,9 @@ from xinyu.gateway.ws import envelope as envelopes
 from xinyu.gateway.ws import upgrade as upgrades
 from xinyu.gateway.ws.envelope import CODEC_JSON, CODEC_LEGACY, CODEC_PROTOBUF, Envelope
 from xinyu.gateway.ws.event import ClientEvent, EventCall
+from xinyu.gateway.ws.route_changes import RouteChanges
 from xinyu.gateway.ws.upgrade import Upgrade
-from xinyu.wire.v1 import gateway_pb2, options_pb2, presence_pb2
+from xinyu.wire.v1 import gateway_pb2, options_pb2
 from xinyu.wire.v1.presence_rpc import PresenceStub
 
 log = structlog.get_logger(__name__)
@@ -70,10 +69,6 @@ log = structlog.get_logger(__name__)
 RESTARTING: Final = 1012
 NOT_AUTHENTICATED: Final = 4401
 TOO_MANY_CONNECTIONS: Final = 4429
-# Of one login, inside the engine's own deadline for an upgrade: a loop that is busy with thousands of them needs more
-# than the 300 ms of the schema.
-PRESENCE_TIMEOUT_S: Final = 5.0
-DISCONNECT_PAUSES_S: Final = (0.1, 0.5, 2.0)
 RECONNECT_DELAY_MS: Final = 1000
 CLOSE_WITHIN_S: Final = 2.0
 MIN_CLOSE_RATE_PER_S: Final = 1000
@@ -97,6 +92,17 @@ class SessionOpen(msgspec.Struct, frozen=True):
 class _Handler:
     event: ClientEvent
     decode: Callable[[msgspec.Raw], Any]
+
+
+class _Login(NamedTuple):
+    """A connection whose user is being routed: at its upgrade, or by the `session.open` that is `request`."""
+
+    id: int
+    codec: int
+    access: AccessToken
+    device_id: str
+    platform: str
+    request: Envelope | None
 
 
 # Connection, who, payload, ackid of one event that waits to be handed on with others.
@@ -126,12 +132,14 @@ class WebSocketGateway:
         self._tokens = tokens
         self._tickets = tickets
         self._origins = origins
-        self._presence = presence
+        self._routes: RouteChanges[_Login] = RouteChanges(
+            presence, self._on_routed, self._own, gateway=instance, incarnation=incarnation
+        )
         self._send_limit = send_limit
         self._clock = clock
-        self._epoch = epoch
         self.instance = instance
-        self._incarnation = incarnation
+        self._connections_per_user = settings.connections_per_user
+        self._ready_end = _ready_end(settings, epoch)
         self._handlers: dict[str, _Handler] = {}
         for event in events:
             if event.name in self._handlers or event.name in _OWN_EVENTS:
@@ -180,6 +188,7 @@ class WebSocketGateway:
         self._is_stopping = True
         self.engine.pause_accept()
         self._hand_on()
+        self._routes.tell()
         await self._wait_for_tasks(timeout_s / 2)
         connections = self.engine.stats()["connections"]
         self.engine.close_all(
@@ -189,6 +198,7 @@ class WebSocketGateway:
         )
         while self.engine.stats()["connections"] and loop.time() < deadline_s - 0.5:  # noqa: ASYNC110 - no event for it
             await asyncio.sleep(0.01)
+        self._routes.stop()
         await self._wait_for_tasks(max(0.0, deadline_s - loop.time()))
         loop.remove_reader(self.engine.fileno())
         self.engine.shutdown()
@@ -210,15 +220,15 @@ class WebSocketGateway:
 
     # ---------------------------------------------------------------- logging in
 
-    def _on_upgrade(self, id: int, path: str, query: str, headers: dict[str, str], _peer: str) -> None:
+    def _on_upgrade(self, id: int, path: str, query: str, headers: dict[str, str]) -> None:
         try:
             if self._is_stopping:
                 raise XinYuError(SHUTTING_DOWN)
             upgrade = upgrades.read(path, query, headers, self._origins)
             if upgrade.ticket and not upgrade.token:
-                self._own(self._admit(id, upgrade, None))
+                self._own(self._spend_ticket(id, upgrade))
             elif upgrade.token or upgrade.codec == CODEC_LEGACY:
-                self._own(self._admit(id, upgrade, self._tokens.verify(upgrade.token)))
+                self._log_in(id, upgrade, self._tokens.verify(upgrade.token))
             else:
                 self.engine.accept(id, upgrade.subprotocol, codec=upgrade.codec, login_deadline=True)
         except XinYuError as error:
@@ -228,129 +238,133 @@ class WebSocketGateway:
         body = msgspec.json.encode({"code": error.status, "message": error.message, "data": None})
         self.engine.refuse(id, error.status, body, (("X-XinYu-Reason", error.reason),))
 
-    async def _admit(self, id: int, upgrade: Upgrade, access: AccessToken | None) -> None:
-        """Routes the user, then opens the connection. `access` is None where a ticket must be spent."""
-        engine = self.engine
-        user_id = 0
+    async def _spend_ticket(self, id: int, upgrade: Upgrade) -> None:
         try:
-            if access is None:
-                access = await self._tickets.spend(upgrade.ticket)
-            is_full = engine.user_connection_count(access.user_id) >= self._settings.connections_per_user
-            if not is_full:
-                await self._connect(access.user_id, upgrade.codec)
-                user_id = access.user_id
-                is_full = engine.user_connection_count(user_id) >= self._settings.connections_per_user
-            if engine.accept(id, upgrade.subprotocol, codec=upgrade.codec, login_deadline=True):
-                if is_full:
-                    engine.close(id, TOO_MANY_CONNECTIONS, "too many connections")
-                else:
-                    session = self._bind(id, upgrade.codec, access)
-                    if session:
-                        user_id = 0  # from here on the route is on_close's
-                        self._send_first(
-                            id, upgrade.codec, session, access.user_id, upgrade.device_id, upgrade.platform
-                        )
+            self._log_in(id, upgrade, await self._tickets.spend(upgrade.ticket))
         except XinYuError as error:
             self._refuse(id, error)
         except Exception:
             log.exception("websocket_upgrade_failed")
             self._refuse(id, XinYuError(INTERNAL))
-        finally:
-            if user_id:
-                self._own(self._disconnect(user_id, upgrade.codec))
 
-    async def _open(self, id: int, codec: int, request: Envelope) -> None:
-        """`session.open`: a login after the upgrade, or a new token for the same user."""
-        engine = self.engine
-        routed_user_id = 0
+    def _log_in(self, id: int, upgrade: Upgrade, access: AccessToken) -> None:
+        """Routes the user of an upgrade; `_admit` goes on."""
+        login = _Login(id, upgrade.codec, access, upgrade.device_id, upgrade.platform, None)
+        if self._is_full(access.user_id):
+            self._turn_away(login)
+        else:
+            self._routes.connect(access.user_id, upgrade.codec, login)
+
+    def _is_full(self, user_id: int) -> bool:
+        return self.engine.user_connection_count(user_id) >= self._connections_per_user
+
+    def _turn_away(self, login: _Login) -> None:
+        """One connection of the user too many."""
+        if login.request is not None or self.engine.accept(
+            login.id, _SUBPROTOCOLS[login.codec], codec=login.codec, login_deadline=True
+        ):
+            self.engine.close(login.id, TOO_MANY_CONNECTIONS, "too many connections")
+
+    def _on_routed(self, login: _Login, refusal: XinYuError | None) -> None:
+        """The presence room has answered."""
+        is_bound = False
         try:
-            opened = decode_payload(self._decode_open, request.payload)
-            device, platform = upgrades.device_id(opened.device_id), upgrades.platform(opened.platform)
-            access = self._tokens.verify(opened.token)
-            user_id = engine.user_of(id)
-            if user_id and user_id != access.user_id:
-                raise XinYuError(FORBIDDEN, "This connection belongs to another user.")
-            if not user_id:
-                is_full = engine.user_connection_count(access.user_id) >= self._settings.connections_per_user
-                if not is_full:
-                    await self._connect(access.user_id, codec)
-                    routed_user_id = access.user_id
-                    is_full = engine.user_connection_count(access.user_id) >= self._settings.connections_per_user
-                if is_full:
-                    engine.close(id, TOO_MANY_CONNECTIONS, "too many connections")
-                    return
-            session = self._bind(id, codec, access)
-            if session:
-                routed_user_id = 0
-                self._send_first(id, codec, session, access.user_id, device, platform)
+            if login.request is None:
+                is_bound = self._admit(login, refusal)
+            else:
+                is_bound = self._end_open(login, login.request, refusal)
+        finally:
+            if refusal is None and not is_bound:  # else the route is on_close's
+                self._routes.disconnect(login.access.user_id, login.codec)
+
+    def _admit(self, login: _Login, refusal: XinYuError | None) -> bool:
+        """Opens the connection; False: nobody was bound to it."""
+        codec, access = login.codec, login.access
+        try:
+            if refusal is not None:
+                raise refusal
+            if self._is_full(access.user_id):
+                self._turn_away(login)
+                return False
+            session = _new_session(codec)
+            return self.engine.accept(
+                login.id,
+                _SUBPROTOCOLS[codec],
+                codec=codec,
+                user_id=access.user_id,
+                session_id=session,
+                expires_at_ms=access.expires_at_ms,
+                first=self._first_event(login, session),
+            )
         except XinYuError as error:
-            engine.send(id, envelopes.event_error(codec, error, request.ackid))
+            self._refuse(login.id, error)
+        except Exception:
+            log.exception("websocket_upgrade_failed")
+            self._refuse(login.id, XinYuError(INTERNAL))
+        return False
+
+    def _open(self, id: int, codec: int, request: Envelope) -> bool:
+        """`session.open`: a login after the upgrade, or a new token for the same user. True: the user is being routed,
+        and `_end_open` goes on."""
+        opened = decode_payload(self._decode_open, request.payload)
+        device, platform = upgrades.device_id(opened.device_id), upgrades.platform(opened.platform)
+        login = _Login(id, codec, self._tokens.verify(opened.token), device, platform, request)
+        user_id = self.engine.user_of(id)
+        if user_id == login.access.user_id:
+            self._bind(login, self.engine.session_of(id))
+        elif user_id:
+            raise XinYuError(FORBIDDEN, "This connection belongs to another user.")
+        elif self._is_full(login.access.user_id):
+            self._turn_away(login)
+        else:
+            self._opening.add(id)
+            self._routes.connect(login.access.user_id, codec, login)
+            return True
+        return False
+
+    def _end_open(self, login: _Login, request: Envelope, refusal: XinYuError | None) -> bool:
+        """False: nobody was bound to the connection."""
+        try:
+            if refusal is not None:
+                raise refusal
+            if self._is_full(login.access.user_id):
+                self._turn_away(login)
+                return False
+            return self._bind(login, _new_session(login.codec))
+        except XinYuError as error:
+            self.engine.send(login.id, envelopes.event_error(login.codec, error, request.ackid))
         except Exception:
             log.exception("session_open_failed")
-            engine.send(id, envelopes.event_error(codec, XinYuError(INTERNAL), request.ackid))
+            self.engine.send(login.id, envelopes.event_error(login.codec, XinYuError(INTERNAL), request.ackid))
         finally:
-            self._opening.discard(id)
-            engine.release(id)
-            if routed_user_id:
-                self._own(self._disconnect(routed_user_id, codec))
+            self._opening.discard(login.id)
+            self.engine.release(login.id)
+        return False
 
-    def _bind(self, id: int, codec: int, access: AccessToken) -> int:
-        """The new session's number, or 0 where the connection has gone."""
-        session = self.engine.session_of(id) or (random.getrandbits(48) << _CODEC_BITS | codec) or 1 << _CODEC_BITS
-        return session if self.engine.bind(id, access.user_id, session, access.expires_at_ms) else 0
+    def _bind(self, login: _Login, session: int) -> bool:
+        """False: the connection has gone."""
+        access = login.access
+        first = self._first_event(login, session)
+        is_bound = self.engine.bind(login.id, access.user_id, session, access.expires_at_ms)
+        self.engine.send(login.id, first)
+        return is_bound
 
-    def _send_first(self, id: int, codec: int, session: int, user_id: int, device_id: str, platform: str) -> None:
-        now_ms = self._clock.now_ms()
-        if codec == CODEC_LEGACY:
-            first = envelopes.event("connect", {"uid": user_id, "platform": platform, "ts": now_ms})
-        else:
-            ready = {
-                "session_id": f"{session:x}",
-                "uid": user_id,
-                "device_id": device_id or secrets.token_hex(12),
-                "epoch": self._epoch,
-                "heartbeat_ms": int(self._settings.heartbeat_s * 1000),
-                "server_time_ms": now_ms,
-                "max_message_bytes": self._settings.max_message_bytes,
-            }
-            first = envelopes.event("session.ready", ready)
-        self.engine.send(id, first)
-
-    # ---------------------------------------------------------------- routes
-
-    def _route(self, user_id: int, codec: int) -> presence_pb2.RouteRequest:
-        return presence_pb2.RouteRequest(
-            user_id=user_id,
-            gateway=self.instance,
-            incarnation=self._incarnation,
-            codec=codec,  # type: ignore[arg-type]
+    def _first_event(self, login: _Login, session: int) -> str:
+        """`connect` or `session.ready`, by hand: nothing in it needs escaping."""
+        user_id, now_ms = login.access.user_id, self._clock.now_ms()
+        if login.codec == CODEC_LEGACY:
+            return f'{{"event":"connect","payload":{{"uid":{user_id},"platform":"{login.platform}","ts":{now_ms}}}}}'
+        # Unique, not secret: no system call for each login.
+        device_id = login.device_id or f"{random.getrandbits(96):024x}"
+        return (
+            f'{{"event":"session.ready","payload":{{"session_id":"{session:x}","uid":{user_id},'
+            f'"device_id":"{device_id}","server_time_ms":{now_ms},{self._ready_end}'
         )
-
-    async def _connect(self, user_id: int, codec: int) -> None:
-        try:
-            await self._presence.connect(self._route(user_id, codec), timeout_s=PRESENCE_TIMEOUT_S)
-        except XinYuError as error:
-            if error.code is DEADLINE:  # it may still happen: take it back
-                self._own(self._disconnect(user_id, codec))
-            raise
-
-    async def _disconnect(self, user_id: int, codec: int) -> None:
-        """Gives one route back. What was refused before it began is tried again; what ran into its deadline may have
-        happened, and twice would take another device's route."""
-        for pause_s in (*DISCONNECT_PAUSES_S, None):
-            try:
-                await self._presence.disconnect(self._route(user_id, codec), timeout_s=PRESENCE_TIMEOUT_S)
-            except XinYuError as error:
-                if error.code is not DEADLINE and pause_s is not None and not self._is_stopping:
-                    await asyncio.sleep(pause_s)
-                    continue
-                log.warning("route_not_given_back", user_id=user_id, reason=error.reason)
-            return
 
     def _on_close(self, id: int, user_id: int, session_id: int, _code: int, _clean: bool) -> None:
         self._opening.discard(id)
         if user_id:
-            self._own(self._disconnect(user_id, session_id & ((1 << _CODEC_BITS) - 1)))
+            self._routes.disconnect(user_id, session_id & ((1 << _CODEC_BITS) - 1))
 
     # ---------------------------------------------------------------- events of clients
 
@@ -368,8 +382,8 @@ class WebSocketGateway:
             if name == "session.open" and codec != CODEC_LEGACY:
                 if id in self._opening:
                     raise XinYuError(INVALID, "A login of this connection is under way.")
-                self._opening.add(id)
-                self._own(self._open(id, codec, request))
+                if not self._open(id, codec, request):
+                    engine.release(id)
                 return
             if not user_id:
                 raise XinYuError(UNAUTHENTICATED)
@@ -500,6 +514,21 @@ class WebSocketGateway:
         return options_pb2.Empty()
 
 
+def _new_session(codec: int) -> int:
+    """A session number: unique, not secret, not 0; the lowest bits are the codec."""
+    return random.getrandbits(48) << _CODEC_BITS | codec or 1 << _CODEC_BITS
+
+
+def _ready_end(settings: WebSocketSettings, epoch: str) -> str:
+    """What all events `session.ready` have in common, to the end of the text."""
+    common = {
+        "epoch": epoch,
+        "heartbeat_ms": int(settings.heartbeat_s * 1000),
+        "max_message_bytes": settings.max_message_bytes,
+    }
+    return msgspec.json.encode(common).decode().removeprefix("{") + "}"
+
+
 def _set_trace_id(client_trace_id: str) -> None:
     trace_id.set(incoming_trace_id("", client_trace_id) if client_trace_id else new_trace_id())
 
@@ -512,4 +541,5 @@ def decode_payload(decoder: Callable[[msgspec.Raw], Any], payload: msgspec.Raw) 
         raise invalid("payload") if error.code is BAD_JSON else error from None
 
 
+_SUBPROTOCOLS: Final = {CODEC_LEGACY: None, CODEC_JSON: upgrades.SUBPROTOCOL_JSON}
 _OWN_EVENTS: Final = frozenset(("session.open", "heartbeat", "ping", "pong", "ack", "echo"))

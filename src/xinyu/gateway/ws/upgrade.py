@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from xinyu.base.errors import INVALID, NOT_FOUND, ORIGIN_REFUSED, XinYuError
@@ -26,12 +25,11 @@ HEADERS: Final = ("authorization", "origin", "sec-websocket-protocol")
 MAX_QUERY_FIELDS: Final = 16
 MAX_DEVICE_ID_CHARACTERS: Final = 64
 
-_DEVICE_ID: Final = re.compile(r"[0-9A-Za-z._:-]{0,64}")
+_DEVICE_ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,64}")
 _PLATFORMS: Final = frozenset(("web", "pc", "app"))
 
 
-@dataclass(frozen=True, slots=True)
-class Upgrade:
+class Upgrade(NamedTuple):
     """One request. `token` or `ticket` may be ""; in our dialect both may: then `session.open` must follow."""
 
     codec: int
@@ -49,14 +47,14 @@ def read(path: str, query: str, headers: Mapping[str, str], origins: AllowedOrig
     # Only browsers send Origin, and they always do: a page from elsewhere must not use its visitor's login.
     if "origin" in headers and not origins.allows(headers["origin"]):
         raise XinYuError(ORIGIN_REFUSED)
-    offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
-    ours = any(name.startswith(SUBPROTOCOL_PREFIX) for name in offered)
-    if (ours or path == "/ws") and SUBPROTOCOL_JSON not in offered:
-        raise XinYuError(INVALID, f"The subprotocol that is spoken here is {SUBPROTOCOL_JSON}.")
-    try:
-        fields = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS, errors="strict"))
-    except ValueError:
-        raise XinYuError(INVALID) from None
+    protocols = headers.get("sec-websocket-protocol", "")
+    ours = protocols == SUBPROTOCOL_JSON
+    if not ours:
+        offered = [name.strip() for name in protocols.split(",")]
+        ours = any(name.startswith(SUBPROTOCOL_PREFIX) for name in offered)
+        if (ours or path == "/ws") and SUBPROTOCOL_JSON not in offered:
+            raise XinYuError(INVALID, f"The subprotocol that is spoken here is {SUBPROTOCOL_JSON}.")
+    fields = query_fields(query)
     token = bearer_token(headers.get("authorization", ""))
     if not ours:
         token = fields.get("token", "") or token
@@ -70,9 +68,30 @@ def read(path: str, query: str, headers: Mapping[str, str], origins: AllowedOrig
     )
 
 
+def query_fields(query: str) -> dict[str, str]:
+    """The last of each name. Raises INVALID for more than MAX_QUERY_FIELDS, and for escapes that are no UTF-8."""
+    if not query:
+        return {}
+    if "%" in query or "+" in query:
+        try:
+            return dict(parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS, errors="strict"))
+        except ValueError:
+            raise XinYuError(INVALID) from None
+    # The same for a query without escapes, as clients send it, at a fifth of the price.
+    parts = query.split("&")
+    if len(parts) > MAX_QUERY_FIELDS:
+        raise XinYuError(INVALID)
+    fields = {}
+    for part in parts:
+        if part:
+            name, _, value = part.partition("=")
+            fields[name] = value
+    return fields
+
+
 def device_id(value: str) -> str:
     """`value` where it may be one. "" stands for a device without a name."""
-    if not _DEVICE_ID.fullmatch(value):
+    if value and not _DEVICE_ID.fullmatch(value):
         raise invalid("device_id")
     return value
 

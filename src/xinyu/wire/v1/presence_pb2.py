@@ -25,25 +25,25 @@ _sym_db = _symbol_database.Default()
 from xinyu.wire.v1 import options_pb2 as xinyu_dot_wire_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cxinyu/wire/v1/presence.proto\x12\rxinyu.wire.v1\x1a\x1bxinyu/wire/v1/options.proto\"j\n\x0cRouteRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0f\n\x07gateway\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\t\x12#\n\x05\x63odec\x18\x04 \x01(\x0e\x32\x14.xinyu.wire.v1.Codec\"!\n\rOnlineRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\")\n\x0eOnlineResponse\x12\x17\n\x0fonline_user_ids\x18\x01 \x03(\x03\x32\xf8\x01\n\x08Presence\x12H\n\x07\x43onnect\x12\x1b.xinyu.wire.v1.RouteRequest\x1a\x14.xinyu.wire.v1.Empty\"\n\xa0\xbb\x18\xcd\x01\xa8\xbb\x18\xac\x02\x12K\n\nDisconnect\x12\x1b.xinyu.wire.v1.RouteRequest\x1a\x14.xinyu.wire.v1.Empty\"\n\xa0\xbb\x18\xce\x01\xa8\xbb\x18\xac\x02\x12U\n\nLoadOnline\x12\x1c.xinyu.wire.v1.OnlineRequest\x1a\x1d.xinyu.wire.v1.OnlineResponse\"\n\xa0\xbb\x18\xcf\x01\xa8\xbb\x18\xac\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cxinyu/wire/v1/presence.proto\x12\rxinyu.wire.v1\x1a\x1bxinyu/wire/v1/options.proto\"h\n\x13\x43hangeRoutesRequest\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12+\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x1a.xinyu.wire.v1.RouteChange\"R\n\x0bRouteChange\x12\x0c\n\x04gone\x18\x01 \x01(\x08\x12#\n\x05\x63odec\x18\x02 \x01(\x0e\x32\x14.xinyu.wire.v1.Codec\x12\x10\n\x08user_ids\x18\x03 \x03(\x03\"!\n\rOnlineRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\")\n\x0eOnlineResponse\x12\x17\n\x0fonline_user_ids\x18\x01 \x03(\x03\x32\xb7\x01\n\x08Presence\x12T\n\x0c\x43hangeRoutes\x12\".xinyu.wire.v1.ChangeRoutesRequest\x1a\x14.xinyu.wire.v1.Empty\"\n\xa0\xbb\x18\xd0\x01\xa8\xbb\x18\xac\x02\x12U\n\nLoadOnline\x12\x1c.xinyu.wire.v1.OnlineRequest\x1a\x1d.xinyu.wire.v1.OnlineResponse\"\n\xa0\xbb\x18\xcf\x01\xa8\xbb\x18\xac\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xinyu.wire.v1.presence_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRESENCE'].methods_by_name['Connect']._loaded_options = None
-  _globals['_PRESENCE'].methods_by_name['Connect']._serialized_options = b'\240\273\030\315\001\250\273\030\254\002'
-  _globals['_PRESENCE'].methods_by_name['Disconnect']._loaded_options = None
-  _globals['_PRESENCE'].methods_by_name['Disconnect']._serialized_options = b'\240\273\030\316\001\250\273\030\254\002'
+  _globals['_PRESENCE'].methods_by_name['ChangeRoutes']._loaded_options = None
+  _globals['_PRESENCE'].methods_by_name['ChangeRoutes']._serialized_options = b'\240\273\030\320\001\250\273\030\254\002'
   _globals['_PRESENCE'].methods_by_name['LoadOnline']._loaded_options = None
   _globals['_PRESENCE'].methods_by_name['LoadOnline']._serialized_options = b'\240\273\030\317\001\250\273\030\254\002'
-  _globals['_ROUTEREQUEST']._serialized_start=76
-  _globals['_ROUTEREQUEST']._serialized_end=182
-  _globals['_ONLINEREQUEST']._serialized_start=184
-  _globals['_ONLINEREQUEST']._serialized_end=217
-  _globals['_ONLINERESPONSE']._serialized_start=219
-  _globals['_ONLINERESPONSE']._serialized_end=260
-  _globals['_PRESENCE']._serialized_start=263
-  _globals['_PRESENCE']._serialized_end=511
+  _globals['_CHANGEROUTESREQUEST']._serialized_start=76
+  _globals['_CHANGEROUTESREQUEST']._serialized_end=180
+  _globals['_ROUTECHANGE']._serialized_start=182
+  _globals['_ROUTECHANGE']._serialized_end=264
+  _globals['_ONLINEREQUEST']._serialized_start=266
+  _globals['_ONLINEREQUEST']._serialized_end=299
+  _globals['_ONLINERESPONSE']._serialized_start=301
+  _globals['_ONLINERESPONSE']._serialized_end=342
+  _globals['_PRESENCE']._serialized_start=345
+  _globals['_PRESENCE']._serialized_end=528
 # @@protoc_insertion_point(module_scope)

@@ -20,33 +20,59 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
-class RouteRequest(_message.Message):
+class ChangeRoutesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    USER_ID_FIELD_NUMBER: _builtins.int
     GATEWAY_FIELD_NUMBER: _builtins.int
     INCARNATION_FIELD_NUMBER: _builtins.int
-    CODEC_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
     gateway: _builtins.str
     """instance id"""
     incarnation: _builtins.str
-    codec: _options_pb2.Codec.ValueType
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteChange]: ...
     def __init__(
         self,
         *,
-        user_id: _builtins.int = ...,
         gateway: _builtins.str = ...,
         incarnation: _builtins.str = ...,
-        codec: _options_pb2.Codec.ValueType = ...,
+        changes: _abc.Iterable[Global___RouteChange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "gateway", b"gateway", "incarnation", b"incarnation", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "gateway", b"gateway", "incarnation", b"incarnation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RouteRequest: _TypeAlias = RouteRequest  # noqa: Y015
+Global___ChangeRoutesRequest: _TypeAlias = ChangeRoutesRequest  # noqa: Y015
+
+@_typing.final
+class RouteChange(_message.Message):
+    """One device of each of these users; who is named twice has two."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GONE_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    gone: _builtins.bool
+    codec: _options_pb2.Codec.ValueType
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        gone: _builtins.bool = ...,
+        codec: _options_pb2.Codec.ValueType = ...,
+        user_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "gone", b"gone", "user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouteChange: _TypeAlias = RouteChange  # noqa: Y015
 
 @_typing.final
 class OnlineRequest(_message.Message):

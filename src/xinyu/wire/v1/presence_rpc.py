@@ -8,28 +8,21 @@ from xinyu.wire.v1 import options_pb2
 from xinyu.wire.v1 import presence_pb2
 from xinyu.wire.v1.method import Channel, Method
 
-CONNECT = Method("Presence", "connect", 205, presence_pb2.RouteRequest, options_pb2.Empty, 0.3)
-DISCONNECT = Method("Presence", "disconnect", 206, presence_pb2.RouteRequest, options_pb2.Empty, 0.3)
+CHANGE_ROUTES = Method("Presence", "change_routes", 208, presence_pb2.ChangeRoutesRequest, options_pb2.Empty, 0.3)
 LOAD_ONLINE = Method("Presence", "load_online", 207, presence_pb2.OnlineRequest, presence_pb2.OnlineResponse, 0.3)
 
 SERVICE = "Presence"
-METHODS = (CONNECT, DISCONNECT, LOAD_ONLINE,)
+METHODS = (CHANGE_ROUTES, LOAD_ONLINE,)
 
 
 class PresenceStub:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
-    async def connect(
-        self, request: presence_pb2.RouteRequest, *, timeout_s: float | None = None, key: str = ""
+    async def change_routes(
+        self, request: presence_pb2.ChangeRoutesRequest, *, timeout_s: float | None = None, key: str = ""
     ) -> options_pb2.Empty:
-        response: options_pb2.Empty = await self._channel.call(CONNECT, request, timeout_s=timeout_s, key=key)
-        return response
-
-    async def disconnect(
-        self, request: presence_pb2.RouteRequest, *, timeout_s: float | None = None, key: str = ""
-    ) -> options_pb2.Empty:
-        response: options_pb2.Empty = await self._channel.call(DISCONNECT, request, timeout_s=timeout_s, key=key)
+        response: options_pb2.Empty = await self._channel.call(CHANGE_ROUTES, request, timeout_s=timeout_s, key=key)
         return response
 
     async def load_online(
@@ -40,8 +33,6 @@ class PresenceStub:
 
 
 class PresenceServicer(Protocol):
-    async def connect(self, request: presence_pb2.RouteRequest, context: Any) -> options_pb2.Empty: ...
-
-    async def disconnect(self, request: presence_pb2.RouteRequest, context: Any) -> options_pb2.Empty: ...
+    async def change_routes(self, request: presence_pb2.ChangeRoutesRequest, context: Any) -> options_pb2.Empty: ...
 
     async def load_online(self, request: presence_pb2.OnlineRequest, context: Any) -> presence_pb2.OnlineResponse: ...

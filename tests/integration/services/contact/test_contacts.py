@@ -90,9 +90,9 @@ async def test_defect_34_online_is_who_has_a_device_now(house: House) -> None:
     assert await house.post("contact/online-status", ann, user_id=bob) == {"online_status": "N"}
     await house.platform.online(bob, 0, 1)
     assert await house.post("contact/online-status", ann, user_id=bob) == {"online_status": "Y"}
-    await house.platform.routes.disconnect(bob, "gateway-1", 0)
+    await house.platform.routes.disconnect([bob], "gateway-1", 0)
     assert await house.post("contact/online-status", ann, user_id=bob) == {"online_status": "Y"}
-    await house.platform.routes.disconnect(bob, "gateway-1", 1)
+    await house.platform.routes.disconnect([bob], "gateway-1", 1)
     assert await house.post("contact/online-status", ann, user_id=bob) == {"online_status": "N"}
 
 

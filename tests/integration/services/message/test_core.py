@@ -53,7 +53,7 @@ async def test_a_refusal_fails_only_its_own_message_of_a_batch(rooms: Rooms) -> 
 
 
 async def test_between_strangers_nothing_is_stored_and_the_msg_id_stays_free(rooms: Rooms) -> None:
-    await rooms.routes.connect(1, GATEWAY, 0)
+    await rooms.routes.connect([1], GATEWAY, 0)
     record = await rooms.send(1, 1, 2, "hello?", msg_id="c" * 32, codec=0)
     assert (record["sequence"], record["status"]) == (0, 3)
     assert json.loads(record["extra"])["invalid_reason"] == "not_friend"
@@ -68,9 +68,9 @@ async def test_between_strangers_nothing_is_stored_and_the_msg_id_stays_free(roo
 
 async def test_pushes_reach_all_devices_of_both_in_their_dialects(rooms: Rooms) -> None:
     talk_id = await rooms.befriend(1, 2)
-    await rooms.routes.connect(1, GATEWAY, 1)
-    await rooms.routes.connect(2, GATEWAY, 0)
-    await rooms.routes.connect(2, GATEWAY, 1)
+    await rooms.routes.connect([1], GATEWAY, 1)
+    await rooms.routes.connect([2], GATEWAY, 0)
+    await rooms.routes.connect([2], GATEWAY, 1)
     await rooms.send(1, 1, 2, "<b>&'\"")
     await rooms.settle()
     (own,) = rooms.gateway.of(1, 1, "im.message")
@@ -87,8 +87,8 @@ async def test_pushes_reach_all_devices_of_both_in_their_dialects(rooms: Rooms) 
 
 async def test_recall_keeps_the_number_and_empties_the_record(rooms: Rooms) -> None:
     talk_id = await rooms.befriend(1, 2)
-    await rooms.routes.connect(2, GATEWAY, 0)
-    await rooms.routes.connect(2, GATEWAY, 1)
+    await rooms.routes.connect([2], GATEWAY, 0)
+    await rooms.routes.connect([2], GATEWAY, 1)
     record = await rooms.send(1, 1, 2, "oops")
     request = message_pb2.RevokeRequest(user_id=1, target=target(1, 2), msg_id=record["msg_id"])
     assert (
@@ -126,7 +126,7 @@ async def test_recall_after_the_window_is_refused(rooms: Rooms) -> None:
 
 async def test_reading_moves_forward_only_and_tells_ones_own_devices(rooms: Rooms) -> None:
     talk_id = await rooms.befriend(1, 2)
-    await rooms.routes.connect(2, GATEWAY, 1)
+    await rooms.routes.connect([2], GATEWAY, 1)
     for n in range(5):
         await rooms.send(1, 1, 2, str(n))
     read = await rooms.messages.read(message_pb2.ReadRequest(user_id=2, talk_id=talk_id, sequence=3, has_sequence=True))
@@ -164,7 +164,7 @@ async def test_hide_and_clear_are_ones_own(rooms: Rooms) -> None:
 
 async def test_a_member_sees_his_window_only(rooms: Rooms) -> None:
     await rooms.roster(7, [(1, 1, 1, 1), (2, 1, 3, 1)])
-    await rooms.routes.connect(3, GATEWAY, 1)
+    await rooms.routes.connect([3], GATEWAY, 1)
     await rooms.send(1, 2, 7, "before")
     await rooms.roster(7, [(3, 1, 3, 1)])
     await rooms.send(1, 2, 7, "while")
@@ -241,7 +241,7 @@ async def test_what_a_dead_process_left_is_handed_on_by_the_next(tmp_path: Path)
     await asyncio.sleep(0)
     await first.send(1, 1, 2, "left behind")
     second = Rooms(database, incarnation="second", neighbours=first.neighbours)
-    await second.routes.connect(2, GATEWAY, 1)
+    await second.routes.connect([2], GATEWAY, 1)
     await second.take_over()
     await second.message_dispatcher.recover()
     second.message_dispatcher.start()

@@ -19,7 +19,7 @@ async def online(rooms: Rooms, *user_ids: int) -> None:
     """Each with a device of the reference client and one of ours."""
     for user_id in user_ids:
         for codec in (0, 1):
-            await rooms.routes.connect(user_id, GATEWAY, codec)
+            await rooms.routes.connect([user_id], GATEWAY, codec)
 
 
 async def test_01_a_repeated_send_answers_the_stored_record(rooms: Rooms) -> None:
@@ -32,11 +32,11 @@ async def test_01_a_repeated_send_answers_the_stored_record(rooms: Rooms) -> Non
 
 async def test_02_devices_on_two_gateways_are_both_pushed_to(rooms: Rooms) -> None:
     await rooms.befriend(1, 2)
-    await rooms.routes.connect(2, GATEWAY, 1)
-    await rooms.routes.connect(2, "gateway-2", 1)
+    await rooms.routes.connect([2], GATEWAY, 1)
+    await rooms.routes.connect([2], "gateway-2", 1)
     located = await rooms.routes.locate([2])
     assert located == {GATEWAY: {2: 2}, "gateway-2": {2: 2}}
-    await rooms.routes.disconnect(2, "gateway-2", 1)
+    await rooms.routes.disconnect([2], "gateway-2", 1)
     await rooms.send(1, 1, 2, "still there")
     await rooms.settle()
     assert len(rooms.gateway.of(2, 1, "im.message")) == 1

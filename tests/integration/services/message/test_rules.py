@@ -54,7 +54,7 @@ async def test_a_repeat_after_leaving_answers_the_stored_record(rooms: Rooms) ->
 async def test_the_removed_hear_of_it_and_of_nothing_later(rooms: Rooms) -> None:
     await group_of_three(rooms)
     for codec in (0, 1):
-        await rooms.routes.connect(3, GATEWAY, codec)
+        await rooms.routes.connect([3], GATEWAY, codec)
     await rooms.roster(7, [(3, 3, 3, 2)], message=system("gone", 1104), message_first=True)
     await rooms.send(1, 2, 7, "without you")
     await rooms.settle()
@@ -113,7 +113,7 @@ async def test_one_talk_is_made_by_all_who_open_it_at_once(rooms: Rooms) -> None
 
 async def test_talk_own_carries_read_from_and_voids(rooms: Rooms) -> None:
     talk_id = await rooms.befriend(1, 2)
-    await rooms.routes.connect(2, GATEWAY, 1)
+    await rooms.routes.connect([2], GATEWAY, 1)
     sent = [await rooms.send(1, 1, 2, str(n)) for n in range(3)]
     await rooms.read(2, talk_id, 1)
     await rooms.hide(2, 1, 1, sent[1]["msg_id"], sent[2]["msg_id"])
@@ -138,7 +138,7 @@ async def test_a_message_recalled_before_it_was_told_reaches_no_page_that_would_
     await first.recall(1, 1, 2, record["msg_id"])
     second = Rooms(database, incarnation="second", neighbours=first.neighbours)
     for codec in (0, 1):
-        await second.routes.connect(2, GATEWAY, codec)
+        await second.routes.connect([2], GATEWAY, codec)
     await second.start()
     await second.message_dispatcher.recover()
     await second.settle()
@@ -158,7 +158,7 @@ async def test_typing_reaches_the_peer_about_once_a_second(tmp_path: Path) -> No
     await rooms.start()
     talk_id = await rooms.befriend(1, 2)
     for codec in (0, 1):
-        await rooms.routes.connect(2, GATEWAY, codec)
+        await rooms.routes.connect([2], GATEWAY, codec)
     request = message_pb2.TypingRequest(user_id=1, target=target(1, 2))
 
     async def told(codec: int) -> list[dict[str, Any]]:
@@ -187,7 +187,7 @@ async def test_a_message_committed_before_a_join_and_told_after_it_stays_unseen(
     await rooms.take_over()
     rooms.talk_dispatcher.start()
     for user_id in (1, 3):
-        await rooms.routes.connect(user_id, GATEWAY, 1)
+        await rooms.routes.connect([user_id], GATEWAY, 1)
     entries = [message_pb2.RosterEntry(user_id=1, state=1, role=1, revision=1)]
     await rooms.messages.change_roster(message_pb2.ChangeRosterRequest(group_id=7, entries=entries))
     await rooms.send(1, 2, 7, "before")
@@ -207,7 +207,7 @@ async def test_a_change_is_told_as_its_number_alone_to_who_may_not_see_the_messa
     record = await rooms.send(1, 2, 7, "before Dan")
     await rooms.roster(7, [(4, 1, 3, 1)])
     for user_id in (2, 4):
-        await rooms.routes.connect(user_id, GATEWAY, 1)
+        await rooms.routes.connect([user_id], GATEWAY, 1)
     await rooms.settle()
     rooms.gateway.delivered.clear()
     await rooms.recall(1, 2, 7, record["msg_id"])

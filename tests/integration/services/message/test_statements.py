@@ -164,8 +164,8 @@ async def test_every_statement_of_both_stores_finds_its_rows_by_an_index(
 
 async def everything(rooms: Rooms) -> None:
     """Every use case of both rooms once."""
-    await rooms.routes.connect(1, GATEWAY, 0)
-    await rooms.routes.connect(2, GATEWAY, 1)
+    await rooms.routes.connect([1], GATEWAY, 0)
+    await rooms.routes.connect([2], GATEWAY, 1)
     talk_id = await rooms.befriend(1, 2, greeting=True)
     sent = [await rooms.send(1, 1, 2, str(n)) for n in range(5)]
     await rooms.send(2, 1, 1, "answer", quote_id=sent[0]["msg_id"])

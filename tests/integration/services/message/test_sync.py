@@ -400,7 +400,7 @@ async def test_a_new_profile_is_pushed_and_synced(rooms: Rooms) -> None:
     await rooms.roster(7, [(1, 1, 1, 1), (2, 1, 3, 1)])
     device = Device(rooms, 2)
     await device.page()
-    await rooms.routes.connect(2, GATEWAY, 1)
+    await rooms.routes.connect([2], GATEWAY, 1)
     rooms.neighbours.groups[7] = "Renamed"
     await rooms.roster(7, [], profile_revision=2, mute_all=True)
     await rooms.settle()
