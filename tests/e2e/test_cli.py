@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 import xinyu
+from tests.loopback import has_ipv6
 from tests.server_process import CHEAP_ENVIRONMENT, ServerFailed, ServerProcess
 from xinyu_services.cli.app import app
 
@@ -399,3 +401,32 @@ def test_echo_mode_refuses_in_one_line(capsys: pytest.CaptureFixture[str]) -> No
         assert (code, len(err.splitlines())) == (1, 1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert_one_line(run("run", "gateway-ws", "--echo", "--port", str(taken.getsockname()[1])), "cannot listen")
+
+
+def test_echo_mode_and_the_bench_over_ipv6() -> None:
+    """The URL that the one prints is what the other takes. Without IPv6 on this machine: both say so in one line."""
+    if not has_ipv6():
+        assert_one_line(run("run", "gateway-ws", "--echo", "--host", "::1", "--port", "0"), "cannot listen on ::1")
+        assert_one_line(run("bench", "echo", "ws://[::1]:1/", "--messages", "10"), "[::1]:1")
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "xinyu_services", "run", "gateway-ws", "--echo", "--host", "::1", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().removeprefix("echo on ").strip()
+        assert re.fullmatch(r"ws://\[::1\]:\d+/", url)
+        done = run("bench", "echo", url, "--connections", "10", "--messages", "500", "--json", "--quiet")
+        assert (done.returncode, done.stderr) == (0, "")
+        figures = json.loads(done.stdout)["figures"]
+        assert (figures["sent"], figures["received"], figures["lost"]) == (500, 500, 0)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()

@@ -41,14 +41,14 @@ def gateway_ws(
 def _serve_echo(host: str, port: int, *, in_python: bool, max_fragments: int | None) -> None:
     from xinyu.base.config import LogSettings
     from xinyu.base.logging import configure_logging
-    from xinyu.gateway.listener import bound_port, listen
+    from xinyu.gateway.listener import bound_port, listen, reachable_host
     from xinyu.gateway.ws.echo import DEFAULT_MAX_FRAGMENTS, EchoGateway
     from xinyu_services.cli.process import run_until_signal
 
     async def main(stop: asyncio.Event) -> None:
         gateway = EchoGateway(in_python=in_python, max_fragments=max_fragments or DEFAULT_MAX_FRAGMENTS)
         gateway.start(listening)
-        typer.echo(f"echo on ws://{host}:{bound_port(listening)}/")
+        typer.echo(f"echo on ws://{reachable_host(host)}:{bound_port(listening)}/")
         await stop.wait()
         await gateway.stop()
 

@@ -15,13 +15,14 @@ from xinyu.base.token import MAX_VERIFIED
 # With the few, the cache of verified tokens is full already: it is bounded by itself and knows no connections.
 FEW, MANY = MAX_VERIFIED + 100, MAX_VERIFIED + 2_000
 FIRST_USER = 1_000_000
+OURS = "xinyu.v1.json"
 
 
 async def test_an_idle_user_is_one_number() -> None:
     async with websocket_door(World()) as door:
         users = range(FIRST_USER, FIRST_USER + MANY)
         requests = [
-            request("/ws", f"Authorization: Bearer {door.world.token(user_id)}", "Sec-WebSocket-Protocol: xinyu.v1.json")
+            request("/ws", f"Authorization: Bearer {door.world.token(user_id)}", f"Sec-WebSocket-Protocol: {OURS}")
             for user_id in users
         ]
         address = ("127.0.0.1", int(door.url.rpartition(":")[2]))
