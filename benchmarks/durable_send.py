@@ -2,10 +2,10 @@
 
     python -m benchmarks.durable_send [--rounds 5] [--seconds 2] [--client-cpu 1] [--json]
 
-A message counts when the recipient's socket has it, and its sender's acknowledgement has come: sent over a WebSocket,
-committed (SQLite, WAL, synchronous=FULL), pushed to the recipient's WebSocket. Each must come once, and in order. 64
-in flight are measured in three shapes: all from one sender to one recipient, eight pairs with eight each, and 64 pairs
-with one each, where nothing shares a system call, a talk or a row. The client is one process with raw sockets.
+A message counts when its sender's acknowledgement has come, and it has come to every member's socket: sent over a
+WebSocket, committed (SQLite, WAL, synchronous=FULL), pushed. Each must come once, and in order: the load is that of
+`xinyu bench send`, which checks it. 64 in flight are measured in three shapes: all from one sender to one recipient,
+eight pairs with eight each, and 64 pairs with one each, where nothing shares a system call, a talk or a row.
 
 Loop and server take turns in one run, so that a busy machine slows both; figures are medians of the rounds, latencies
 are of all rounds together. The rate limit of sends is lifted; everything else is as shipped.
@@ -15,37 +15,34 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import select
-import socket
 import statistics
 import sys
 import tempfile
-import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.population import DATABASE_FILE, create_data_directory, create_database
-from benchmarks.raw_websocket import RawConnection, masked_frame, upgrade_request
 from benchmarks.statement_loop import BATCH, DIGEST, StatementLoop
 from tests.server_process import ServerProcess
+from xinyu._fast.histogram import Histogram
+from xinyu.bench.drive import DriveOptions, prepare
+from xinyu.bench.exchange import Exchange, Member, Talk
+from xinyu.bench.report import Report as Account
 
 PAIRS = 64
 # Pairs, and how many messages of each are on their way.
 SHAPES = ((1, 1), (1, 64), (8, 8), (PAIRS, 1))
-TEXT = DIGEST.encode()
-ANSWER_DEADLINE_S = 30.0
+WARMUP_S = 0.2
 UNLIMITED = {"XINYU_LIMITS__SENDS_PER_S": "1000000", "XINYU_LIMITS__SEND_BURST": "1000000"}
 
 
 @dataclass(slots=True)
 class Latencies:
-    """Seconds from the send to the acknowledgement, and to the recipient's socket."""
+    """From the send to the acknowledgement, and to the recipient's socket."""
 
-    acknowledged_s: list[float] = field(default_factory=list)
-    delivered_s: list[float] = field(default_factory=list)
+    acknowledged: Histogram = field(default_factory=Histogram)
+    delivered: Histogram = field(default_factory=Histogram)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,116 +68,27 @@ class Report:
     loads: list[Load]
 
 
-class Pair:
-    """A sender's and a recipient's socket. What was sent first must arrive first, everywhere."""
-
-    def __init__(self, number: int, sender: RawConnection, recipient: RawConnection) -> None:
-        self.sender = sender
-        self.recipient = recipient
-        self._number = number
-        self._sent = 0
-        self._acknowledged = self._delivered = 0  # numbers of the last that were
-        self._sent_at_s: deque[float] = deque()  # of those that have not arrived everywhere
-
-    @property
-    def under_way(self) -> int:
-        return len(self._sent_at_s)
-
-    def send(self, count: int, now_s: float) -> None:
-        frames = []
-        for _ in range(count):
-            self._sent += 1
-            msg_id = b"%08d%08d" % (self._number, self._sent)
-            frames.append(
-                masked_frame(
-                    b'{"event":"im.message.send","ackid":"%b","payload":{"msg_id":"%b","talk_mode":1,"to_from_id":%d,'
-                    b'"type":"text","body":{"content":"%b"}}}' % (msg_id, msg_id, self._number + PAIRS, TEXT)
-                )
-            )
-            self._sent_at_s.append(now_s)
-        data = b"".join(frames)
-        if self.sender.sock.send(data) != len(data):
-            raise AssertionError("the socket did not take all")
-
-    def receive(self, *, is_sender: bool, now_s: float, latencies: Latencies) -> int:
-        """Reads one of the sockets; how many messages have arrived everywhere by that."""
-        arrived = 0
-        for payload in (self.sender if is_sender else self.recipient).received():
-            if is_sender and payload.startswith(b'{"event":"ack"'):
-                self._acknowledged += 1
-                number, behind, times = self._acknowledged, self._delivered, latencies.acknowledged_s
-            elif not is_sender and payload.startswith(b'{"event":"im.message"'):
-                self._delivered += 1
-                number, behind, times = self._delivered, self._acknowledged, latencies.delivered_s
-            elif payload.startswith(b'{"event":"event_error"'):
-                raise AssertionError(payload.decode())
-            else:
-                continue  # the sender's own copy
-            if b'"msg_id":"%08d%08d"' % (self._number, number) not in payload:
-                raise AssertionError(f"not message {number}: {payload!r}")
-            if number <= behind:
-                times.append(now_s - self._sent_at_s.popleft())
-                arrived += 1
-            else:
-                times.append(now_s - self._sent_at_s[number - behind - 1])
-        return arrived
-
-
-class Client:
-    """All pairs, connected. One epoll instance."""
-
-    def __init__(self, port: int, tokens: Sequence[str]) -> None:
-        """`tokens`: of users 1 .. 2 * PAIRS."""
-        self._poll = select.epoll()
-        self._by_descriptor: dict[int, tuple[Pair, bool]] = {}
-        connections = [self._connect(port, token, n) for n, token in enumerate(tokens)]
-        self._pairs = [Pair(n + 1, connections[n], connections[n + PAIRS]) for n in range(PAIRS)]
-        for pair in self._pairs:
-            for connection, is_sender in ((pair.sender, True), (pair.recipient, False)):
-                connection.sock.setblocking(False)
-                self._by_descriptor[connection.sock.fileno()] = (pair, is_sender)
-                self._poll.register(connection.sock.fileno(), select.EPOLLIN)
-
-    def _connect(self, port: int, token: str, number: int) -> RawConnection:
-        sock = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_DEADLINE_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = RawConnection(sock)
-        sock.sendall(upgrade_request(token, f"bench-{number}"))
-        while not any(b'"session.ready"' in payload for payload in connection.received()):
-            pass
-        return connection
-
-    def close(self) -> None:
-        for pair in self._pairs:
-            pair.sender.sock.close()
-            pair.recipient.sock.close()
-        self._poll.close()
-
-    def run(self, pairs: int, in_flight_each: int, seconds: float, latencies: Latencies) -> float:
-        """Messages a second that arrived."""
-        began_s = time.perf_counter()
-        for pair in self._pairs[:pairs]:
-            pair.send(in_flight_each, began_s)
-        ends_s = began_s + seconds
-        arrived, elapsed_s = 0, 0.0
-        while not elapsed_s or any(pair.under_way for pair in self._pairs[:pairs]):
-            ready = self._poll.poll(ANSWER_DEADLINE_S)
-            if not ready:
-                raise AssertionError(f"nothing arrived for {ANSWER_DEADLINE_S:g} s")
-            now_s = time.perf_counter()  # one look at the clock for what is here already
-            for descriptor, _ in ready:
-                pair, is_sender = self._by_descriptor[descriptor]
-                count = pair.receive(is_sender=is_sender, now_s=now_s, latencies=latencies)
-                if count and not elapsed_s:
-                    arrived += count
-                    pair.send(count, now_s)
-            if not elapsed_s and now_s >= ends_s:
-                elapsed_s = now_s - began_s
-        return arrived / elapsed_s
-
-
-def percentile_ms(values_s: Sequence[float], percent: int) -> float:
-    return statistics.quantiles(values_s, n=100)[percent - 1] * 1000
+def exchange_messages(
+    websocket_url: str, talks: Sequence[Talk], in_flight_each: int, seconds: float, latencies: Latencies
+) -> float:
+    """Messages a second that arrived. AssertionError: one was lost, came twice, or out of order."""
+    with Exchange(DriveOptions(), websocket_url, talks, in_flight=in_flight_each, text=DIGEST.encode()) as exchange:
+        exchange.load.start()
+        exchange.run("warming up", WARMUP_S)
+        exchange.acknowledged.reset()
+        exchange.arrived.reset()
+        begin = exchange.read()
+        exchange.run("send", seconds)
+        end = exchange.read()
+        latencies.acknowledged.add(exchange.acknowledged)
+        latencies.delivered.add(exchange.arrived)
+        exchange.finish()
+        account = Account("send", websocket_url)
+        exchange.describe_account(account)
+        exchange.describe_losses(account)
+        if account.problems or account.value("refused"):
+            raise AssertionError("; ".join(account.problems) or "messages were refused")
+        return (end.stats["received"] - begin.stats["received"]) / (end.time_s - begin.time_s)
 
 
 def measure(rounds: int, seconds: float, client_cpu: int | None) -> Report:
@@ -188,27 +96,32 @@ def measure(rounds: int, seconds: float, client_cpu: int | None) -> Report:
         tokens = create_data_directory(Path(scratch) / "data", users=2 * PAIRS, pairs=PAIRS)
         create_database(Path(scratch) / DATABASE_FILE, users=2 * PAIRS, pairs=PAIRS)
         loop = StatementLoop(Path(scratch) / DATABASE_FILE, PAIRS)
+        talks = [
+            Talk(1, [Member(tokens.mint(one, "pc"), other), Member(tokens.mint(other, "pc"), one)])
+            for one, other in ((pair, pair + PAIRS) for pair in range(1, PAIRS + 1))
+        ]
+        loop_rates: list[float] = []
+        rates: dict[tuple[int, int], list[float]] = {shape: [] for shape in SHAPES}
+        latencies = {shape: Latencies() for shape in SHAPES}
         with ServerProcess(Path(scratch) / "data", environment=UNLIMITED) as server:
-            if client_cpu is not None:
-                os.sched_setaffinity(0, {client_cpu})  # not before: the server would inherit it
-            client = Client(server.websocket_port, [tokens.mint(user + 1, "pc") for user in range(2 * PAIRS)])
-            try:
-                loop.run(0.3)
+            # Not before: the server would inherit the core.
+            prepare(DriveOptions(cpu=client_cpu), descriptors=2 * PAIRS)
+            loop.run(0.3)
+            for pairs, in_flight_each in SHAPES:
+                exchange_messages(server.websocket_url, talks[:pairs], in_flight_each, 0.3, Latencies())
+            for _ in range(rounds):
+                loop_rates.append(loop.run(seconds))
                 for shape in SHAPES:
-                    client.run(*shape, 0.5, Latencies())
-                loop_rates: list[float] = []
-                rates: dict[tuple[int, int], list[float]] = {shape: [] for shape in SHAPES}
-                latencies = {shape: Latencies() for shape in SHAPES}
-                for _ in range(rounds):
-                    loop_rates.append(loop.run(seconds))
-                    for shape in SHAPES:
-                        rates[shape].append(client.run(*shape, seconds, latencies[shape]))
-            finally:
-                client.close()
+                    pairs, in_flight_each = shape
+                    rates[shape].append(
+                        exchange_messages(
+                            server.websocket_url, talks[:pairs], in_flight_each, seconds, latencies[shape]
+                        )
+                    )
         loop.close()
     return Report(
         loop_messages_per_s=statistics.median(loop_rates),
-        loop_commit_p50_ms=percentile_ms(loop.commits_s, 50),
+        loop_commit_p50_ms=statistics.median(loop.commits_s) * 1000,
         loop_batch=BATCH,
         rounds=rounds,
         loads=[
@@ -220,10 +133,10 @@ def measure(rounds: int, seconds: float, client_cpu: int | None) -> Report:
                 ratio_to_loop=statistics.median(
                     rate / loop for rate, loop in zip(rates[shape], loop_rates, strict=True)
                 ),
-                acknowledged_p50_ms=percentile_ms(latencies[shape].acknowledged_s, 50),
-                acknowledged_p99_ms=percentile_ms(latencies[shape].acknowledged_s, 99),
-                delivered_p50_ms=percentile_ms(latencies[shape].delivered_s, 50),
-                delivered_p99_ms=percentile_ms(latencies[shape].delivered_s, 99),
+                acknowledged_p50_ms=latencies[shape].acknowledged.percentile(50) / 1e6,
+                acknowledged_p99_ms=latencies[shape].acknowledged.percentile(99) / 1e6,
+                delivered_p50_ms=latencies[shape].delivered.percentile(50) / 1e6,
+                delivered_p99_ms=latencies[shape].delivered.percentile(99) / 1e6,
             )
             for shape in SHAPES
         ],

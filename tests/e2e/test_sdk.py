@@ -1,4 +1,7 @@
-"""The Python SDK against `xinyu serve`: people meet, write, take back, hide, read, group, leave, and come back."""
+"""The Python SDK against `xinyu serve`, in one process and with workers.
+
+People meet, write, take back, hide, read, group, leave, and come back.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,10 @@ from xinyu.client import GROUP, SINGLE, ApiError, Client, SendRefused, Typing
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(Path(tmp_path_factory.mktemp("sdk")) / "data") as server:
+@pytest.fixture(scope="module", params=["one-process", "workers"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    arguments = ["--workers", "2"] if request.param == "workers" else []
+    with ServerProcess(Path(tmp_path_factory.mktemp("sdk")) / "data", arguments=arguments) as server:
         yield server
 
 

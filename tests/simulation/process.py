@@ -185,6 +185,7 @@ class Process:
             keys=cast(Any, None),
             incarnation=incarnation,
             epoch="",
+            gateway_channel=lambda room, instance: network.channel(room, instance=instance),
         )
         channel = network.channel("simulation")
         network.serve(

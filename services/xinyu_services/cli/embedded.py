@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,7 @@ from xinyu.base.token import AccessTokens
 from xinyu.delivery.routes import MemoryRoutes
 from xinyu.gateway.credentials import Tickets
 from xinyu.gateway.http.gateway import HttpGateway
-from xinyu.gateway.listener import bound_port, listen, reachable_host
+from xinyu.gateway.listener import bound_port, listen, listen_shared, reachable_host
 from xinyu.gateway.origins import AllowedOrigins
 from xinyu.gateway.rate_limit import RateLimit
 from xinyu.gateway.ws.gateway import WebSocketGateway
@@ -40,10 +41,13 @@ from xinyu.storage.cache import MemoryCache
 from xinyu.storage.database import DatabaseError
 from xinyu.storage.dialect import SQLITE
 from xinyu.storage.sqlite import SqliteDatabase
-from xinyu.wire.v1 import gateway_rpc, presence_rpc
+from xinyu.wire.v1 import cache_rpc, gateway_rpc, presence_rpc
+from xinyu.wire.v1.method import Channel
 from xinyu_services.cli.data_directory import DataDirectory
 from xinyu_services.cli.doors import client_events, http_routes
+from xinyu_services.cli.embedded_workers import EmbeddedWorkers
 from xinyu_services.cli.rooms import Platform, build_rooms
+from xinyu_services.cli.shared_cache import CacheServicer
 from xinyu_services.cli.upkeep import purge_daily
 from xinyu_services.user.keys import load_or_create_keys
 
@@ -67,6 +71,7 @@ class EmbeddedServer:
         self._running = contextlib.AsyncExitStack()
         self._is_ready = False
         self._http_port = self._websocket_port = 0
+        self.workers: EmbeddedWorkers | None = None
         self.tokens: AccessTokens
         self.database: SqliteDatabase
         self.http: HttpGateway
@@ -91,11 +96,11 @@ class EmbeddedServer:
             self._directory.open()
             stack.callback(self._directory.close)
             http_socket = self._listen(stack, self.config.http.host, self.config.http.port)
-            websocket_socket = self._listen(stack, self.config.websocket.host, self.config.websocket.port)
-            self._http_port, self._websocket_port = bound_port(http_socket), bound_port(websocket_socket)
+            websocket_sockets = self._listen_websocket(stack)
+            self._http_port, self._websocket_port = bound_port(http_socket), bound_port(websocket_sockets[0])
             platform = await self._start_platform(stack)
             await self._start_rooms(stack, platform)
-            await self._start_gateways(stack, platform, http_socket, websocket_socket)
+            await self._start_gateways(stack, platform, http_socket, websocket_sockets)
             self._running = stack.pop_all()
         self._is_ready = True
 
@@ -109,6 +114,15 @@ class EmbeddedServer:
         stack.callback(listening.close)
         return listening
 
+    def _listen_websocket(self, stack: contextlib.AsyncExitStack) -> list[socket.socket]:
+        settings = self.config.websocket
+        if settings.workers == 1:
+            return [self._listen(stack, settings.host, settings.port)]
+        sockets = listen_shared(settings.host, settings.port, settings.workers)
+        for listening in sockets:
+            stack.callback(listening.close)
+        return sockets
+
     async def _start_platform(self, stack: contextlib.AsyncExitStack) -> Platform:
         keys = load_or_create_keys(self._directory.path)
         self.tokens = AccessTokens(keys.token_secret, self.config.accounts.token_ttl_s, self.clock)
@@ -121,6 +135,9 @@ class EmbeddedServer:
         await database.write(lambda connection: lease.take_over(connection, SQLITE, incarnation, now_ms()))
         renewing = asyncio.create_task(self._renew_lease(incarnation))
         stack.push_async_callback(self._end_lease, incarnation, renewing)
+        epoch = await database.read(lambda connection: meta.load_epoch(connection, SQLITE))
+        if self.config.websocket.workers > 1:
+            self.workers = EmbeddedWorkers(self.config, self.network, self.routes, keys.token_secret, epoch)
         return Platform(
             config=self.config,
             clock=self.clock,
@@ -132,8 +149,14 @@ class EmbeddedServer:
             tokens=self.tokens,
             keys=keys,
             incarnation=incarnation,
-            epoch=await database.read(lambda connection: meta.load_epoch(connection, SQLITE)),
+            epoch=epoch,
+            gateway_channel=self._gateway_channel,
         )
+
+    def _gateway_channel(self, room: str, instance: str) -> Channel:
+        if self.workers is not None:
+            return self.workers.channel(room, instance)
+        return self.network.channel(room, instance=instance)
 
     async def _renew_lease(self, incarnation: str) -> None:
         def renew(connection: Connection) -> bool:
@@ -175,26 +198,13 @@ class EmbeddedServer:
         stack: contextlib.AsyncExitStack,
         platform: Platform,
         http_socket: socket.socket,
-        websocket_socket: socket.socket,
+        websocket_sockets: list[socket.socket],
     ) -> None:
         config, limits = self.config, self.config.limits
         origins = AllowedOrigins(config.http.allowed_origins)
         tickets = Tickets(platform.cache)
         # One bucket a user, whichever door he sends through.
         send_limit = RateLimit(limits.sends_per_s, limits.send_burst, self.clock)
-        self.websocket = WebSocketGateway(
-            config.websocket,
-            self.tokens,
-            tickets,
-            origins,
-            presence_rpc.PresenceStub(platform.channel("gateway.ws")),
-            client_events(platform.channel("gateway.ws"), config),
-            send_limit=send_limit,
-            clock=self.clock,
-            epoch=platform.epoch,
-            instance=GATEWAY_INSTANCE,
-            incarnation=platform.incarnation,
-        )
         self.http = HttpGateway(
             config.http,
             self.tokens,
@@ -207,15 +217,42 @@ class EmbeddedServer:
             websocket_port=lambda: self._websocket_port,
             is_ready=lambda: self._is_ready,
         )
-        self.network.serve(gateway_rpc.METHODS, self.websocket, instance=GATEWAY_INSTANCE)
+        if self.workers is not None:
+            self.network.serve(cache_rpc.METHODS, CacheServicer(platform.cache))
+            stop_websocket = self.workers.stop
+        else:
+            self.websocket = self._websocket_gateway(platform, tickets, origins, send_limit)
+            self.network.serve(gateway_rpc.METHODS, self.websocket, instance=GATEWAY_INSTANCE)
+            stop_websocket = partial(self.websocket.stop, GATEWAYS_STOP_S)
 
         async def stop() -> None:
-            await asyncio.gather(self.http.stop(GATEWAYS_STOP_S), self.websocket.stop(GATEWAYS_STOP_S))
+            await asyncio.gather(self.http.stop(GATEWAYS_STOP_S), stop_websocket())
             self.network.withdraw(gateway_rpc.METHODS, instance=GATEWAY_INSTANCE)
 
         stack.push_async_callback(stop)
-        self.websocket.start(websocket_socket)
+        if self.workers is not None:
+            await self.workers.start(websocket_sockets)
+        else:
+            self.websocket.start(websocket_sockets[0])
         await self.http.start(http_socket)
+
+    def _websocket_gateway(
+        self, platform: Platform, tickets: Tickets, origins: AllowedOrigins, send_limit: RateLimit
+    ) -> WebSocketGateway:
+        """The one of this process."""
+        return WebSocketGateway(
+            self.config.websocket,
+            self.tokens,
+            tickets,
+            origins,
+            presence_rpc.PresenceStub(platform.channel("gateway.ws")),
+            client_events(platform.channel("gateway.ws"), self.config),
+            send_limit=send_limit,
+            clock=self.clock,
+            epoch=platform.epoch,
+            instance=GATEWAY_INSTANCE,
+            incarnation=platform.incarnation,
+        )
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -26,6 +26,7 @@ from xinyu.wire.v1.contact_rpc import ContactStub
 from xinyu.wire.v1.gateway_rpc import GatewayStub
 from xinyu.wire.v1.group_rpc import GroupStub
 from xinyu.wire.v1.message_rpc import MessageStub
+from xinyu.wire.v1.method import Channel
 from xinyu.wire.v1.presence_rpc import PresenceStub
 from xinyu.wire.v1.talk_rpc import TalkStub
 from xinyu.wire.v1.user_rpc import UserStub
@@ -83,6 +84,8 @@ class Platform:
     keys: ServerKeys
     incarnation: str
     epoch: str
+    # Of the gateway with this instance name, for this room.
+    gateway_channel: Callable[[str, str], Channel]
 
     def channel(self, room: str) -> InProcessChannel:
         return self.network.channel(room)
@@ -92,7 +95,7 @@ class Platform:
 
     def dispatcher(self, room: str, source: EventSource) -> Dispatcher:
         def gateway(instance: str) -> GatewayStub:
-            return GatewayStub(self.network.channel(room, instance=instance))
+            return GatewayStub(self.gateway_channel(room, instance))
 
         outbox = Outbox(room, self.dialect, self.incarnation, self.clock)
         return Dispatcher(outbox, source, self.database, self.routes, gateway)

@@ -26,17 +26,23 @@ def serve(
     ws_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port of the WebSocket, 0 = a free one.", show_default=False)
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=256, help="Processes that hold WebSocket connections; 1 = this one does.", show_default=False
+        ),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error.", show_default=False, metavar="LEVEL")
     ] = None,
 ) -> None:
-    """Run the whole server in this process until SIGTERM or Ctrl-C."""
+    """Run the whole server until SIGTERM or Ctrl-C: in this process, or with WebSocket workers beside it."""
     with one_line_failures():
         settings = load(
             config,
             data_directory,
             http={"host": http_host, "port": http_port},
-            websocket={"host": ws_host, "port": ws_port},
+            websocket={"host": ws_host, "port": ws_port, "workers": workers},
             log={"level": log_level},
         )
         from xinyu.base.logging import configure_logging
@@ -47,20 +53,14 @@ def serve(
 
 
 async def _serve(settings: Config, stop: asyncio.Event) -> None:
-    import gc
-
     import xinyu
     from xinyu_services.cli.embedded import EmbeddedServer
+    from xinyu_services.cli.process import settle_memory
 
     server = EmbeddedServer(settings)
     await server.start()
     try:
-        # What lives from now on lives as long as the process: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
-        # A message in flight is some hundred objects that the next moment frees by itself. With the default of 700 the
-        # collector would look at them again and again, and find nothing.
-        gc.set_threshold(50_000, 20, 50)
+        settle_memory()
         typer.echo(f"XinYu {xinyu.__version__}")
         typer.echo(f"  page and API  {server.http_url}/")
         typer.echo(f"  WebSocket     {server.websocket_url}")

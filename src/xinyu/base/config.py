@@ -42,8 +42,11 @@ class WebSocketSettings(_Section):
 
     host: str = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)
-    max_message_bytes: int = Field(256 * 1024, ge=1024)
-    max_fragments: int = Field(1024, ge=1)
+    # Processes that hold connections, each a gateway of its own behind the one port; 1 = the server's own process.
+    # `connections_per_user` and the limits of sending count in each by itself.
+    workers: int = Field(1, ge=1, le=256)
+    max_message_bytes: int = Field(256 * 1024, ge=1024, le=1 << 30)
+    max_fragments: int = Field(1024, ge=1, le=1 << 30)
     handshake_timeout_s: float = Field(10.0, gt=0)
     login_timeout_s: float = Field(10.0, gt=0)
     heartbeat_s: float = Field(30.0, gt=0)

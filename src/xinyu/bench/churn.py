@@ -43,7 +43,7 @@ def run(client: ClientOptions, churn: ChurnOptions) -> Report:
             lambda stats: stats["received"] + stats["closed"] + stats["opened"],
         )
         stats = clients.stats
-        elapsed_s, count = end.time_s - begin.time_s, end.opened - begin.opened
+        elapsed_s, count = end.time_s - begin.time_s, end.stats["opened"] - begin.stats["opened"]
         report = Report("churn", clients.target.url, latencies={"handshake": handshake})
         if churn.messages:
             report.latencies["first message"] = latency

@@ -65,7 +65,7 @@ def _exchange(clients: Clients, echo: EchoOptions) -> Report:
     clients.until("the last answers", lambda stats: stats["in_flight"] == 0, lambda stats: stats["received"])
     stats = clients.stats
 
-    elapsed_s, count = end.time_s - begin.time_s, end.received - begin.received
+    elapsed_s, count = end.time_s - begin.time_s, end.stats["received"] - begin.stats["received"]
     report = Report("echo", clients.target.url, latencies={"message": latency})
     report.add("connections", "connections", echo.connections)
     report.add("size_bytes", "bytes a message", echo.size_bytes)

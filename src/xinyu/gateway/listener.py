@@ -15,6 +15,28 @@ class ListenError(Exception):
 
 def listen(host: str, port: int) -> socket.socket:
     """A non-blocking TCP socket that listens on `host` (name or address) and `port` (0 = a free one)."""
+    return _listen(host, port, is_shared=False)
+
+
+def listen_shared(host: str, port: int, count: int) -> list[socket.socket]:
+    """So many sockets on one address: the kernel gives each about the same share of the connections, by a hash of both
+    ends (SO_REUSEPORT). Whoever holds the descriptors keeps a dead reader's share waiting instead of refused."""
+    # Sharing would let a second server in unnoticed: somebody who listens already is met without it first.
+    first = listen(host, port)
+    port = bound_port(first)
+    first.close()
+    listening: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            listening.append(_listen(host, port, is_shared=True))
+    except ListenError:
+        for sock in listening:
+            sock.close()
+        raise
+    return listening
+
+
+def _listen(host: str, port: int, *, is_shared: bool) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -24,6 +46,8 @@ def listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening.bind(address)
         listening.listen(BACKLOG)
         listening.setblocking(False)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from xinyu.base.errors import DEADLINE, XinYuError
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """`deadline_s` is in the loop's monotonic time (`asyncio.get_running_loop().time()`)."""
 
     deadline_s: float

@@ -15,7 +15,7 @@ from xinyu.base.errors import UNAVAILABLE, XinYuError
 from xinyu.base.trace import new_trace_id, trace_id
 from xinyu.rpc.context import Context
 from xinyu.rpc.deadlines import Deadlines
-from xinyu.rpc.servicers import Offer, Servicers, answer
+from xinyu.rpc.servicers import Servicers
 from xinyu.wire.v1.method import Method
 
 
@@ -42,24 +42,23 @@ class InProcessNetwork(Servicers):
         deadline_s = loop.time() + (method.timeout_s if timeout_s is None else timeout_s)
         context = Context(deadline_s, trace_id.get() or new_trace_id(), caller)
         answered: asyncio.Future[Any] = loop.create_future()
-        self.start(self._run(offer, request, context, answered))
+
+        def reply(response: Any, refusal: XinYuError | None) -> None:
+            if answered.done():
+                return
+            if refusal is not None:
+                answered.set_exception(refusal)
+            elif self._serialise:
+                answered.set_result(method.response_type.FromString(response.SerializeToString()))
+            else:
+                answered.set_result(response)
+
+        self.start(offer, request, context, reply)
         waiting = self._deadlines.add(loop, deadline_s, answered)
         try:
             return await answered
         finally:
             waiting.discard(answered)
-
-    async def _run(self, offer: Offer, request: Any, context: Context, answered: asyncio.Future[Any]) -> None:
-        try:
-            response = await answer(offer, request, context)
-            if self._serialise:
-                response = offer.method.response_type.FromString(response.SerializeToString())
-        except XinYuError as error:
-            if not answered.done():
-                answered.set_exception(error)
-        else:
-            if not answered.done():
-                answered.set_result(response)
 
 
 class InProcessChannel:

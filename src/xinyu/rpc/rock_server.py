@@ -18,6 +18,7 @@ import ipaddress
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 import structlog
@@ -25,10 +26,10 @@ from google.protobuf.message import DecodeError
 
 from xinyu._fast import rock
 from xinyu.base.errors import INTERNAL, INVALID, OVERLOADED, UNAUTHENTICATED, UNAVAILABLE, XinYuError
-from xinyu.base.trace import new_trace_id, trace_id
+from xinyu.base.trace import new_trace_id
 from xinyu.rpc import rock_head, rock_proof, rock_socket
 from xinyu.rpc.context import Context
-from xinyu.rpc.servicers import Offer, Servicers, answer
+from xinyu.rpc.servicers import Servicers
 from xinyu.wire.v1 import options_pb2
 
 log = structlog.get_logger(__name__)
@@ -197,21 +198,19 @@ class _Connection(asyncio.Protocol):
             return
         context = Context(self._loop.time() + timeout_s, frame.trace_id or new_trace_id(), self._caller)
         try:
-            self._servicers.start(self._run(offer, frame, request, context))
+            self._servicers.start(offer, request, context, partial(self._on_answer, frame))
         except XinYuError as error:
             self._refuse(frame, error.status, error)
-            return
-        self._in_flight += 1
+        else:
+            self._in_flight += 1
 
-    async def _run(self, offer: Offer, frame: rock.Request, request: Any, context: Context) -> None:
-        trace_id.set(context.trace_id)
-        try:
-            response = await answer(offer, request, context)
+    def _on_answer(self, frame: rock.Request, response: Any, refusal: XinYuError | None) -> None:
+        self._in_flight -= 1
+        if refusal is None:
             self._reply(frame, OK, "ok", response.SerializeToString())
-        except XinYuError as error:
-            self._refuse(frame, error.status, error)
-        finally:
-            self._in_flight -= 1
+        else:
+            self._refuse(frame, refusal.status, refusal)
+        if self._is_lost:
             self._tell_gone()
 
     def _reply(self, frame: rock.Request, result: int, text: str, body: bytes) -> None:

@@ -1,25 +1,28 @@
 """The servicers of one process: which method is answered by what, and what one answer comes to, whatever carries it.
 
-An answer is the method's response or a `XinYuError`: an exception that is none is logged here and becomes INTERNAL, a
-task that is cancelled becomes INTERRUPTED. Calls run in tasks of their own and are bounded: past the bound a caller
-gets OVERLOADED at once.
+A call runs in a task of its own and ends with its `reply` being called once, with the method's response or with a
+`XinYuError`: an exception that is none is logged here and becomes INTERNAL, a task that is cancelled INTERRUPTED. Calls
+under way are bounded: past the bound a caller gets OVERLOADED at once. Cost: a task a call.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
 import structlog
 
 from xinyu.base.errors import INTERNAL, INTERRUPTED, OVERLOADED, XinYuError
+from xinyu.base.trace import trace_id
 from xinyu.rpc.context import Context
 from xinyu.wire.v1.method import Method
 
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Any, Context], Awaitable[Any]]
+# The response, or what there is instead of it.
+Reply = Callable[[Any, XinYuError | None], None]
 
 
 class Offer(NamedTuple):
@@ -47,15 +50,30 @@ class Servicers:
     def find(self, command: int, *, instance: str = "") -> Offer | None:
         return self._offers.get((instance, command))
 
-    def start(self, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Runs a call in a task that `drain` waits for; tasks start in the order of the calls. Raises OVERLOADED."""
-        if len(self._tasks) >= self._max_in_flight:
-            call.close()
+    def start(self, offer: Offer, request: Any, context: Context, reply: Reply) -> None:
+        """Begins one call; calls begin in this order. Raises OVERLOADED."""
+        tasks = self._tasks
+        if len(tasks) >= self._max_in_flight:
             raise XinYuError(OVERLOADED)
-        task = asyncio.get_running_loop().create_task(call)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        tasks.add(asyncio.get_running_loop().create_task(self._run(offer, request, context, reply)))
+
+    async def _run(self, offer: Offer, request: Any, context: Context, reply: Reply) -> None:
+        trace_id.set(context.trace_id)
+        method, response, refusal = offer.method, None, None
+        try:
+            response = await offer.handler(request, context)
+            if type(response) is not method.response_type:
+                raise TypeError(f"{method.service}.{method.name} answered {type(response).__name__}")
+        except XinYuError as error:
+            refusal = XinYuError.from_wire(error.reason, error.message, error.retry_after_ms)
+        except asyncio.CancelledError:
+            refusal = XinYuError(INTERRUPTED)
+        except Exception:
+            log.exception("rpc_failed", service=method.service, method=method.name, trace_id=context.trace_id)
+            refusal = XinYuError(INTERNAL)
+        # Not by a callback of the task: that is one more turn of the loop.
+        self._tasks.discard(asyncio.current_task())
+        reply(response, refusal)
 
     async def drain(self, timeout_s: float) -> None:
         """Waits until no call is running, those included that begin meanwhile, at most `timeout_s`; what is left then
@@ -70,19 +88,3 @@ class Servicers:
         if pending:
             await asyncio.gather(*pending, return_exceptions=True)
 
-
-async def answer(offer: Offer, request: Any, context: Context) -> Any:
-    """The response to one call, of the method's type. Raises XinYuError, and nothing else."""
-    method = offer.method
-    try:
-        response = await offer.handler(request, context)
-        if type(response) is not method.response_type:
-            raise TypeError(f"{method.service}.{method.name} answered {type(response).__name__}")
-    except XinYuError as error:
-        raise XinYuError.from_wire(error.reason, error.message, error.retry_after_ms) from None
-    except asyncio.CancelledError:
-        raise XinYuError(INTERRUPTED) from None
-    except Exception:
-        log.exception("rpc_failed", service=method.service, method=method.name, trace_id=context.trace_id)
-        raise XinYuError(INTERNAL) from None
-    return response

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from xinyu.bench import churn, connect, echo, fanout, idle
+from xinyu.bench import churn, connect, echo, fanout, idle, send
 from xinyu.bench.clients import ClientOptions
+from xinyu.bench.drive import DriveOptions
 from xinyu.bench.error import BenchError
 from xinyu.bench.report import Report
 from xinyu_services.cli.app import app
@@ -88,6 +89,53 @@ def test_bad_numbers(
 
 
 @pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"users": 1}, "users must lie between 2 and"),
+        ({"users": 100_001}, "users must lie"),
+        ({"users": 3}, "3 users do not go into talks of 2"),
+        ({"users": 9, "members": 2}, "do not go into"),
+        ({"members": 1}, "at least two members"),
+        ({"members": 200}, "users must lie between 200"),
+        ({"senders": 0}, "senders must lie"),
+        ({"senders": 3}, "the 2 members"),
+        ({"in_flight": 0}, "in flight"),
+        ({"in_flight": 4097}, "in flight"),
+        ({"size_bytes": 0}, "a text has"),
+        ({"size_bytes": 65_537}, "a text has"),
+        ({"seconds": 0.0}, "seconds must lie"),
+        ({"warmup_s": -1.0}, "warm-up"),
+        ({"per_s": -1.0}, "rate"),
+        ({"messages": 0}, "number of messages"),
+        ({"accounts_file": Path("/no/such/directory/accounts.json")}, "directory of .* does not exist"),
+    ],
+)
+def test_bad_numbers_of_send(silent: socket.socket, change: dict[str, Any], reason: str) -> None:
+    url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    with pytest.raises(BenchError, match=reason):
+        send.run(DriveOptions(), url, send.SendOptions(**change))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "no accounts file"),
+        (b"[]", "no accounts file"),
+        (b'{"http_url":"URL","accounts":[{"mobile":"10012345678"}]}', "no accounts file"),
+        (b'{"http_url":"http://elsewhere:8080"}', "are of http://elsewhere:8080"),
+    ],
+)
+def test_a_bad_file_of_accounts(silent: socket.socket, tmp_path: Path, content: bytes, reason: str) -> None:
+    url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    path = tmp_path / "accounts.json"
+    path.write_bytes(content.replace(b"URL", url.encode()))
+    before = path.read_bytes()
+    with pytest.raises(BenchError, match=reason):
+        send.run(DriveOptions(), url, send.SendOptions(accounts_file=path))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"at_once": 0}, "at once"),
@@ -142,6 +190,9 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
         (("idle", "ftp://x/"), "not of the form"),
         (("fanout", "{url}", "--rounds", "0"), "rounds must lie"),
         (("churn", "{url}", "--rate", "-1"), "rate"),
+        (("send", "{url}"), "http://host:port"),
+        (("send", "{url}", "--patience", "0"), "patience"),
+        (("send", "{url}", "--pid", "4194309"), "no process"),
     ],
 )
 def test_the_command_says_it_in_one_line(

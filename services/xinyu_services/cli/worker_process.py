@@ -1,0 +1,183 @@
+"""A worker: one WebSocket gateway in a process of its own, started and ended by `xinyu_services.cli.worker_pool`.
+
+The parent hands over a listening socket, and on standard input one line of JSON that says what to do (`Orders`); the
+input then stays open, and its end means that the parent wants the worker to stop, or is gone. On standard output the
+worker says one line when it can be called (`Ready`); a second line of input, of any text, tells it to accept
+connections: from the first one on the rooms can reach it. What it tells people goes to standard error.
+
+A gateway's line to the parent carries its calls to the rooms; when that breaks, the worker ends: its clients come back
+to others, and the parent has forgotten their routes here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from typing import Any, Final
+
+import msgspec
+import uvloop
+
+from xinyu_services.cli.failure import CommandError, one_line_failures
+from xinyu_services.cli.process import raise_file_limit, settle_memory
+
+CALLS_STOP_S: Final = 1.0
+GATEWAY_STOP_S: Final = 4.0
+
+
+class EchoOrders(msgspec.Struct, tag="echo", frozen=True):
+    """Be an echo gateway (`xinyu.gateway.ws.echo`)."""
+
+    in_python: bool
+    max_fragments: int
+
+
+class GatewayOrders(msgspec.Struct, tag="gateway", frozen=True):
+    """Be the gateway `instance` of the rooms that answer on 127.0.0.1:`rooms_port`."""
+
+    config: dict[str, Any]
+    token_secret: bytes
+    rooms_port: int
+    cluster_secret: bytes
+    instance: str
+    incarnation: str
+    epoch: str
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """`descriptor`: of the listening socket."""
+
+    descriptor: int
+    log_level: str
+    log_format: str
+    work: EchoOrders | GatewayOrders
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """`rpc_port`: where the rooms reach this gateway; 0 = they need not."""
+
+    rpc_port: int
+
+
+def main() -> None:
+    from xinyu.base.config import LogSettings
+    from xinyu.base.logging import configure_logging
+
+    # Ctrl-C reaches every process of the terminal's group: it is the parent that says when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise_file_limit()
+    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    configure_logging(LogSettings(level=orders.log_level, format=orders.log_format))
+    listening = socket.socket(fileno=orders.descriptor)
+    with one_line_failures(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(orders.work, listening))
+
+
+async def _run(work: EchoOrders | GatewayOrders, listening: socket.socket) -> None:
+    parent = _Parent()
+    if isinstance(work, EchoOrders):
+        await _echo(work, listening, parent)
+    else:
+        await _gateway(work, listening, parent)
+
+
+class _Parent:
+    """What the parent wants."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self._go = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGTERM, self._on_stop)
+        self._loop.add_reader(0, self._on_input)
+
+    async def may_accept(self, rpc_port: int) -> bool:
+        """Says that this worker can be called, and waits for the word. False: it is to stop already."""
+        settle_memory()
+        sys.stdout.write(msgspec.json.encode(Ready(rpc_port)).decode() + "\n")
+        sys.stdout.flush()
+        await self._go.wait()
+        return not self.stop.is_set()
+
+    def _on_input(self) -> None:
+        if os.read(0, 4096):
+            self._go.set()
+        else:
+            self._loop.remove_reader(0)
+            self._on_stop()
+
+    def _on_stop(self) -> None:
+        self.stop.set()
+        self._go.set()
+
+
+async def _echo(work: EchoOrders, listening: socket.socket, parent: _Parent) -> None:
+    from xinyu.gateway.ws.echo import EchoGateway
+
+    gateway = EchoGateway(in_python=work.in_python, max_fragments=work.max_fragments)
+    if await parent.may_accept(0):
+        gateway.start(listening)
+        await parent.stop.wait()
+        await gateway.stop()
+
+
+async def _gateway(work: GatewayOrders, listening: socket.socket, parent: _Parent) -> None:
+    from xinyu.base.clock import SystemClock
+    from xinyu.base.config import Config
+    from xinyu.base.errors import XinYuError
+    from xinyu.base.token import AccessTokens
+    from xinyu.gateway.credentials import Tickets
+    from xinyu.gateway.listener import listen
+    from xinyu.gateway.origins import AllowedOrigins
+    from xinyu.gateway.rate_limit import RateLimit
+    from xinyu.gateway.ws.gateway import WebSocketGateway
+    from xinyu.rpc.rock_channel import RockChannel
+    from xinyu.rpc.rock_server import RockServer
+    from xinyu.rpc.servicers import Servicers
+    from xinyu.wire.v1 import gateway_rpc
+    from xinyu.wire.v1.cache_rpc import CacheStub
+    from xinyu.wire.v1.presence_rpc import PresenceStub
+    from xinyu_services.cli.doors import client_events
+    from xinyu_services.cli.shared_cache import RpcCache
+
+    config, clock = Config.model_validate(work.config), SystemClock()
+    rooms = RockChannel("127.0.0.1", work.rooms_port, caller=work.instance, secret=work.cluster_secret)
+    try:
+        await rooms.connect()
+    except XinYuError:
+        raise CommandError("the worker cannot reach the rooms of its parent") from None
+    gateway = WebSocketGateway(
+        config.websocket,
+        AccessTokens(work.token_secret, config.accounts.token_ttl_s, clock),
+        Tickets(RpcCache(CacheStub(rooms))),
+        AllowedOrigins(config.http.allowed_origins),
+        PresenceStub(rooms),
+        client_events(rooms, config),
+        send_limit=RateLimit(config.limits.sends_per_s, config.limits.send_burst, clock),
+        clock=clock,
+        epoch=work.epoch,
+        instance=work.instance,
+        incarnation=work.incarnation,
+    )
+    servicers = Servicers()
+    servicers.serve(gateway_rpc.METHODS, gateway)
+    server = RockServer(servicers, secret=work.cluster_secret)
+    await server.start(listen("127.0.0.1", 0))
+    if await parent.may_accept(server.port):
+        gateway.start(listening)
+        waiting = {asyncio.ensure_future(parent.stop.wait()), asyncio.ensure_future(rooms.lost())}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await gateway.stop(GATEWAY_STOP_S)
+    await servicers.drain(CALLS_STOP_S)
+    await server.stop()
+    await rooms.close()
+
+
+if __name__ == "__main__":
+    main()
