@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit._fast.engine_harness import MASK, Client, Harness, no_new_buffers, request
-from tests.unit._fast.test_engine_sending import BLOCK, SYNC, fill
+from tests.unit._fast.test_engine_sending import BLOCK, SYNC, fill, overfill
 from xinyu._fast.engine import STATE_VERSION, encode_frame
 from xinyu._fast.frames import build_frame
 
@@ -289,7 +289,7 @@ def test_a_close_that_waits_behind_a_backlog() -> None:
     """The peer has closed, and takes what we still owe it from the new engine."""
     with no_new_buffers(), Harness() as old, Harness() as new:
         client = old.open(receive_buffer_bytes=4096)
-        count = fill(old, client)
+        count = overfill(old, client)
         assert old.engine.send(client.id, "last")
         client.frame(8, b"\x03\xe8")
         old.until(lambda: not old.engine.is_open(client.id))
