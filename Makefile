@@ -2,9 +2,9 @@
 # Python 3.11 or newer; what else Debian must have is installed when we are root, and named when we are not.
 #
 #   build   .venv with the extensions built and .venv/bin/xinyu     check   lint, types, architecture: the quick part of test
-#   run     xinyu serve, in the foreground (data in ./data)         bench   the engine beside others, and the micro-benchmarks;
-#                                                                           bench-quick takes under 2 minutes, bench-micro
-#                                                                           is the second part alone
+#   run     xinyu serve, in the foreground (data in ./data)         bench   servers and their parts beside others;
+#                                                                           bench-quick takes under 2 minutes; bench-micro
+#                                                                           has the parts alone, for who works on them
 #   test    everything, the debug build of the extensions included  wire    xinyu.wire from proto/
 #   wheel   an sdist, and a wheel built out of it, in dist/         clean   all that these made, except ./data
 
@@ -35,7 +35,6 @@ check: $(VENV)/.test build
 
 bench: $(VENV)/.bench build
 	$(BIN)/python -m benchmarks.side_by_side
-	$(MAKE) bench-micro
 
 bench-quick: $(VENV)/.bench build
 	$(BIN)/python -m benchmarks.side_by_side --quick --output build/bench

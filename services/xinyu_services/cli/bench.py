@@ -46,15 +46,28 @@ def _group() -> None:
     pass
 
 
-def _scenario(part: Callable[..., Any], *, plots: bool = True) -> Callable[[Callable[..., "Report"]], None]:
+def _draw_latencies(report: "Report") -> str:
+    from xinyu.bench.svg import percentile_chart
+
+    return percentile_chart(f"{report.scenario} on {report.url}", report.latencies)
+
+
+def _draw_memory(report: "Report") -> str:
+    from xinyu.bench.idle import memory_chart
+
+    return memory_chart(report)
+
+
+def _scenario(
+    part: Callable[..., Any], *, draw: Callable[["Report"], str] = _draw_latencies
+) -> Callable[[Callable[..., "Report"]], None]:
     """Makes a command of the decorated function. Its first parameter takes the answer of `part`; the command has the
-    arguments of `part`, the other options of the function, the options of `part`, and those of `_show`."""
+    arguments of `part`, the other options of the function, the options of `part`, and those of `_show`. `draw` makes
+    the plot's SVG."""
 
     def register(function: Callable[..., "Report"]) -> None:
         own = _options(function)[1:]  # without the part's answer
-        shared, output = _options(part), _options(_show)[1:]
-        if not plots:
-            output = [each for each in output if each.name != "plot"]
+        shared, output = _options(part), _options(_show)[2:]
 
         @functools.wraps(function)
         def command(**given: Any) -> None:
@@ -62,9 +75,9 @@ def _scenario(part: Callable[..., Any], *, plots: bool = True) -> Callable[[Call
                 return {each.name: given[each.name] for each in options}
 
             with one_line_failures():
-                _check_output(**{"plot": None, **take(output)})
+                _check_output(**take(output))
                 report = function(part(**take(shared)), **take(own))
-                _show(report, **{"plot": None, **take(output)})
+                _show(report, draw, **take(output))
             if report.problems:
                 raise typer.Exit(1)
 
@@ -149,18 +162,18 @@ def _check_output(json: bool, markdown: bool, plot: Path | None) -> None:
 
 def _show(
     report: "Report",
+    draw: Callable[["Report"], str],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a plot to this SVG file.", show_default=False)] = None,
 ) -> None:
     from xinyu.bench import report as reports
-    from xinyu.bench.svg import percentile_chart
 
     write = reports.as_json if json else reports.as_markdown if markdown else reports.as_text
     typer.echo(write(report))
     if plot is not None:
         try:
-            plot.write_text(percentile_chart(f"{report.scenario} on {report.url}", report.latencies))
+            plot.write_text(draw(report))
         except OSError as error:
             raise CommandError(f"the plot {plot} cannot be written: {error.strerror}") from None
 
@@ -198,7 +211,7 @@ def echo(
     )
 
 
-@_scenario(_client, plots=False)
+@_scenario(_client, draw=_draw_memory)
 def idle(
     client: "ClientOptions",
     connections: Connections = 1000,
@@ -206,12 +219,17 @@ def idle(
         int | None,
         typer.Option(help="The smaller of the two counts compared (default: a fifteenth).", show_default=False),
     ] = None,
+    readings: Annotated[
+        int, typer.Option(help="Counts at which memory is read, from the smaller one to all: the plot's points.")
+    ] = 10,
     seconds: Annotated[float, typer.Option("--seconds", "-t", help="How long all are held.")] = 10.0,
 ) -> "Report":
     """Connections that only answer pings: are all kept, and how much memory does one take?"""
     from xinyu.bench import idle as scenario
 
-    return scenario.run(client, scenario.IdleOptions(connections=connections, first=first, seconds=seconds))
+    return scenario.run(
+        client, scenario.IdleOptions(connections=connections, first=first, readings=readings, seconds=seconds)
+    )
 
 
 @_scenario(_client)

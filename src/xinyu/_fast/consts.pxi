@@ -31,8 +31,9 @@ cdef enum:
     DEFAULT_SLICE_MS = 5  # of one poll(); a loop turn that nobody notices
     DEFAULT_MAX_EVENTS = 256  # taken from epoll at once
     ACCEPT_BATCH = 64  # sockets accepted for one event
-    WORK_BATCH = 1024  # resumed or dead connections a slice
-    CLOCK_EVERY = 16  # messages or connections between two looks at the clock
+    CLOCK_EVERY = 16  # steps (events, messages, frames to different connections) between two looks at the clock
+    CALLBACK_STEPS = 7  # a call of Python counts for so many more
+    ASK_AGAIN_NS = 200_000  # what comes so early in a slice is taken by the same poll()
 
     # -- buffers -------------------------------------------------------------------------------------------------------
     RECEIVE_BYTES = 262_144  # one for the process: a recv() of that fits the second-level cache

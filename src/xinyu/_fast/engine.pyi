@@ -86,7 +86,8 @@ class Engine:
         read_timeout_s: float = ...,  # 120: something heard, else close 4408; 0 = off
         tick_ms: int = ...,  # 100: resolution of all deadlines
         # -- slices ----------------------------------------------------------------------------------------------
-        slice_ms: float = ...,  # 5: poll() returns to the loop after about that long
+        slice_ms: float = ...,  # 5: poll(), a fan-out and flush() return after about that long, and the next poll()
+        # goes on; 0: after the few steps that lie between two looks at the clock
         max_events: int = ...,  # 256: events taken from epoll at once
     ) -> Self:
         """ValueError for a setting out of range, TypeError for one of the wrong type, OSError if epoll fails."""
@@ -149,12 +150,16 @@ class Engine:
     def send_frame(self, id: int, frame: Frame, *, ephemeral: bool = False) -> bool: ...
     def hold(self) -> None:
         """From now on frames gather, up to 64 KiB a connection, until `flush`, which must follow within a turn
-        of the loop or two: several for one connection leave in one write, in order. Counts as written."""
+        of the loop or two: several for one connection leave in one write, in order. Counts as written. A connection
+        for which 64 KiB or 64 frames have gathered is written to at once."""
     def flush(self) -> None:
-        """Writes what has gathered since `hold` and ends it. Does nothing where nothing has."""
+        """Writes what has gathered since `hold` and ends it; what a slice is too short for, the next poll() writes.
+        Does nothing where nothing has."""
     def ping(self, id: int, payload: bytes = b"") -> bool: ...
     def fan_out(self, ids: Iterable[int], frame: Frame, ephemeral: bool = False) -> int:
-        """Send one frame to these connections. Returns to how many it was written or queued; stale ids are skipped."""
+        """Send one frame to these connections. Returns to how many it was written or queued; stale ids are skipped.
+        This and the fan-outs below write for a slice at most: the other frames wait, in order with whatever follows to
+        the same connection, until the next poll()s write them."""
     def fan_out_users(
         self,
         user_ids: Iterable[int],

@@ -3,9 +3,11 @@ its own that is one reader of the event loop.
 
 How it works. `poll()` is one slice: events from epoll (those left over from the last slice first), then the timers that
 are due, then the list of work (connections whose buffered input may go on, dead ones to be reported and freed), then
-broadcasts. What does not fit into the slice keeps the descriptor readable: unread sockets because epoll is
-level-triggered, everything else through an eventfd that is set while work is left. A timerfd gives the ticks while
-there are connections.
+frames that have gathered in backlogs (held, or left over by a fan-out that had a slice of its own), then broadcasts.
+What does not fit into the slice keeps the descriptor readable: unread sockets because epoll is level-triggered,
+everything else through an eventfd that is set while work is left. A timerfd gives the ticks while there are connections.
+Time is measured in steps between which the clock is looked at (`_out_of_time`); each part does one step at least, and
+events leave half of the slice to the rest when something waits there.
 
 Received bytes go into one buffer for the whole process, are unmasked where they lie, and leave it as Python objects (or
 as an echo) before the next recv(). A connection owns memory only for half a message, for input that waits for credit,
@@ -26,13 +28,12 @@ Errors inside are counted and reported to `on_error`; nothing unwinds into the l
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.long cimport PyLong_AsUnsignedLongLong
 from cpython.unicode cimport PyUnicode_DecodeLatin1, PyUnicode_DecodeUTF8
 from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 from xinyu._fast.connection cimport *
 from xinyu._fast.linux cimport *
@@ -60,6 +61,7 @@ cdef extern from "Python.h":
     void *PyUnicode_DATA(object text)
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
     void PyErr_Clear()
+    uint64_t as_number "PyLong_AsUnsignedLongLong"(object number)  # 2**64 - 1 with an exception set: none
 
 CODEC_LEGACY = 0
 CODEC_JSON = 1
@@ -246,14 +248,16 @@ cdef class Engine:
     cdef size_t cork_used
     cdef connection *cork_owner
     cdef bint holding  # between hold() and flush()
-    cdef uint64_t *held  # ids of the connections that flush() has to write to
-    cdef size_t held_count, held_room
+    cdef bint deferring  # a fan-out has used up its time: the rest of its frames gather, too
+    cdef uint64_t *held  # ids of the connections whose frames gather, in the order of writing
+    cdef size_t held_next, held_count, held_room
     cdef connection *current  # the connection whose input is being parsed
     cdef ws_parser parser  # of its frames
     cdef uint8_t *cursor  # of that input
     cdef uint8_t *cursor_end
     cdef uint32_t work_head, work_tail  # links
     cdef int64_t started_ns, deadline_ns
+    cdef uint32_t unlooked  # steps since the last look at the clock
     cdef uint32_t tick
     cdef bint in_poll, stop_requested, awake, ticking, timers_behind
     cdef bint accept_paused, accept_full
@@ -262,7 +266,7 @@ cdef class Engine:
     cdef uint32_t broadcast_head, broadcast_count, broadcast_cursor
     cdef uint64_t broadcast_stalled  # id of the connection that the first broadcast waits for, or 0
     cdef shared_buffer *go_buffer
-    cdef bint sweeping  # close_all() is at work
+    cdef bint sweeping, sweep_behind  # close_all() is at work; it has not done what it may by now
     cdef uint16_t sweep_code
     cdef bytes sweep_reason
     cdef double sweep_rate, sweep_allowance  # connections a tick, connections
@@ -339,7 +343,7 @@ cdef class Engine:
         self.max_talks = _setting("max_talks", max_talks, 0, 1 << 24)
         self.tick_ms = _setting("tick_ms", tick_ms, 5, 10000)
         self.max_events = _setting("max_events", max_events, 1, 65536)
-        self.slice_ns = int(_setting("slice_ms", slice_ms, 0.1, 1000, float) * 1000000)
+        self.slice_ns = int(_setting("slice_ms", slice_ms, 0, 1000, float) * 1000000)
         self.handshake_ticks = self._ticks("handshake_s", handshake_s, False)
         self.upgrade_ticks = self._ticks("upgrade_s", upgrade_s, False)
         self.login_ticks = self._ticks("login_s", login_s, False)
@@ -415,6 +419,7 @@ cdef class Engine:
                 socket_module.SOL_SOCKET, socket_module.SO_ACCEPTCONN):
             raise ValueError("not a listening stream socket")
         sock.setblocking(False)
+        _send_at_once(sock.fileno())  # Linux hands the option on to each socket that is accepted
         if not self._watch(sock.fileno(), EPOLL_CTL_ADD, self._listener_interest(),
                            SPECIAL_LISTENER + <uint64_t>len(self.listeners)):
             raise OSError(errno, "cannot watch the listening socket")
@@ -472,7 +477,7 @@ cdef class Engine:
         self.corked = NULL
         free(self.held)
         self.held = NULL
-        self.held_count = self.held_room = 0
+        self.held_next = self.held_count = self.held_room = 0
         free(self.timers)
         self.timers = NULL
         if not self.made:
@@ -492,50 +497,81 @@ cdef class Engine:
         return epoll_ctl(self.epfd, operation, fd, &event) == 0
 
     cdef void _slice(self) noexcept:
-        cdef int n
+        """Events first, but no more than half of the time while something else waits for its share."""
         cdef epoll_event event
-        self._look_at_clock()
+        cdef int64_t began_ns = _now_ns(CLOCK_MONOTONIC)
+        cdef int64_t ends_ns = began_ns + self.slice_ns
+        cdef int64_t now_ns
+        self._set_tick(began_ns)
+        if self.timers.armed == 0:
+            self.timers.now = self.tick
+        self.unlooked = 0
+        self.deadline_ns = began_ns + self.slice_ns // 2 if self._is_behind() else ends_ns
         if self.event_next == self.event_count:
-            n = epoll_wait(self.epfd, self.events, <int>self.max_events, 0)
-            self.event_next = 0
-            self.event_count = n if n > 0 else 0
+            self._ask_epoll()
         while self.event_next < self.event_count:
             event = self.events[self.event_next]
             self.event_next += 1
             self._on_event(event.events, event.data.u64)
             if self.stop_requested:
                 return
-            if _now_ns(CLOCK_MONOTONIC) > self.deadline_ns:
+            if self._out_of_time():
                 break
-        self._look_at_clock_again()
+            if (self.event_next == self.event_count and not self.awake
+                    and _now_ns(CLOCK_MONOTONIC) - began_ns < ASK_AGAIN_NS):
+                self._ask_epoll()  # a turn of the loop would cost more than these few events did
+        now_ns = _now_ns(CLOCK_MONOTONIC)
+        self._set_tick(now_ns)
+        # What epoll does not know of shares what is left of the slice; each part does a step even if that is nothing.
+        self.deadline_ns = now_ns + (ends_ns - now_ns) // 2 if self._has_frames_to_write() else ends_ns
         self._expire_timers()
-        if not self.stop_requested:
-            self._do_work()
-        if not self.stop_requested:
-            self._do_broadcasts()
+        if self.sweep_behind:
+            self._sweep()
+        self._do_work()
+        if self.stop_requested:
+            return
+        self.deadline_ns = ends_ns
+        if not self.holding:
+            self._write_held()
+        self._do_broadcasts()
 
-    cdef void _look_at_clock(self) noexcept:
-        """Begin a slice: its end, and the present tick."""
-        cdef int64_t now = _now_ns(CLOCK_MONOTONIC)
-        self.deadline_ns = now + self.slice_ns
-        self.tick = <uint32_t>((now - self.started_ns) // (<int64_t>self.tick_ms * 1000000)) + 1
-        if self.timers.armed == 0:
-            self.timers.now = self.tick
+    cdef void _ask_epoll(self) noexcept:
+        cdef int n = epoll_wait(self.epfd, self.events, <int>self.max_events, 0)
+        self.event_next = 0
+        self.event_count = n if n > 0 else 0
 
-    cdef void _look_at_clock_again(self) noexcept:
-        self.tick = <uint32_t>((_now_ns(CLOCK_MONOTONIC) - self.started_ns) // (<int64_t>self.tick_ms * 1000000)) + 1
+    cdef bint _out_of_time(self) noexcept:
+        """Ask after each step (an event, a message, a frame written): is the slice over? The clock is looked at once in
+        CLOCK_EVERY steps, and after each when it is over: what asks next may do one step."""
+        self.unlooked += 1
+        if self.unlooked < CLOCK_EVERY:
+            return False
+        if _now_ns(CLOCK_MONOTONIC) >= self.deadline_ns:
+            self.unlooked = CLOCK_EVERY
+            return True
+        self.unlooked = 0
+        return False
+
+    cdef void _set_tick(self, int64_t now_ns) noexcept:
+        self.tick = <uint32_t>((now_ns - self.started_ns) // (<int64_t>self.tick_ms * 1000000)) + 1
+
+    cdef bint _is_behind(self) noexcept:
+        """Is something left that epoll does not know of?"""
+        return self.work_head != 0 or self.timers_behind or self.sweep_behind or self._has_frames_to_write()
+
+    cdef bint _has_frames_to_write(self) noexcept:
+        return self.held_count != 0 and not self.holding or self._broadcast_can_go_on()
 
     cdef void _settle(self) noexcept:
         """Keep the descriptor readable exactly while something is left that epoll does not know of."""
         cdef uint64_t value
-        cdef bint wanted = (self.work_head != 0 or self.timers_behind or self.event_next < self.event_count
-                            or self._broadcast_can_go_on())
-        if wanted and not self.awake:
-            self.awake = eventfd_write(self.wakefd, 1) == 0
+        cdef bint wanted = self.event_next < self.event_count or self._is_behind()
+        if wanted:
+            self._wake()
         elif self.awake and not wanted:
             eventfd_read(self.wakefd, &value)
             self.awake = False
-        cdef bint ticking = self.connections.live != 0 or self.accept_retry_due != 0
+        cdef bint ticking = self.connections.live != 0 or self.accept_retry_due != 0 or self.sweeping
         cdef itimerspec spec
         if ticking != self.ticking:
             memset(&spec, 0, sizeof(spec))
@@ -544,6 +580,11 @@ cdef class Engine:
                 spec.it_interval.tv_nsec = spec.it_value.tv_nsec = (self.tick_ms % 1000) * 1000000
             timerfd_settime(self.timerfd, 0, &spec, NULL)
             self.ticking = ticking
+
+    cdef void _wake(self) noexcept:
+        """Let the loop call poll(), if it does not already."""
+        if not self.awake:
+            self.awake = eventfd_write(self.wakefd, 1) == 0
 
     cdef void _on_event(self, uint32_t events, uint64_t what) noexcept:
         cdef connection *c
@@ -603,18 +644,18 @@ cdef class Engine:
             self.n_sockets += 1
             if self._new_connection(fd, STATE_HANDSHAKE, self.handshake_ticks) == NULL:
                 close(fd)
+            if self._out_of_time():
+                return
 
     cdef connection *_new_connection(self, int fd, uint8_t state, uint32_t ticks) noexcept:
         """A connection for this non-blocking socket, watched and timed; NULL: no room (fd is left open)."""
         cdef connection *c = table_take(&self.connections)
-        cdef int one = 1
         if c == NULL:
             return NULL
         c.fd = fd
         c.state = state
         c.credit = self.max_credit
         c.heard = c.sent = c.pinged = self.tick
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))  # a local socket has no such option: no harm
         c.interest = EPOLLIN
         if not self._watch(fd, EPOLL_CTL_ADD, c.interest, connection_id(c)):
             c.fd = -1
@@ -630,6 +671,7 @@ cdef class Engine:
             self.accept_retry_due = 0
             self._watch_listeners()
         if self.sweeping:
+            self.sweep_allowance = (self.sweep_allowance if self.sweep_allowance < 1 else 1) + self.sweep_rate
             self._sweep()
 
     # ---- deadlines ------------------------------------------------------------------------------------------------------
@@ -684,15 +726,13 @@ cdef class Engine:
 
     cdef void _expire_timers(self) noexcept:
         cdef wheel_node *node
-        cdef uint32_t seen = 0
         self.timers_behind = False
         while True:
             node = wheel_expire(self.timers, self.tick)
             if node == NULL:
                 return
             self._on_timer(<connection *>node)
-            seen += 1
-            if seen % CLOCK_EVERY == 0 and _now_ns(CLOCK_MONOTONIC) > self.deadline_ns:
+            if self._out_of_time():
                 self.timers_behind = True
                 return
 
@@ -797,13 +837,10 @@ cdef class Engine:
         self.n_upgrades += 1
         c.state = STATE_UNDECIDED
         c.phase_due = self._in_ticks(self.upgrade_ticks)
-        self._rearm(c)
-        self._watch_connection(c)
-        if c.state != STATE_UNDECIDED:
-            return
         if self.on_upgrade is None:
             self._accept(c, 0, b"", False)
             return
+        self.unlooked += CALLBACK_STEPS
         try:
             headers = {}
             for i in range(request.header_count):
@@ -816,6 +853,9 @@ cdef class Engine:
             self._report(exc)
             if c.state == STATE_UNDECIDED:
                 self._answer(c, 500, b"", b"")
+        if c.state == STATE_UNDECIDED:  # decided at once, it needs neither another deadline nor another watch
+            self._rearm(c)
+            self._watch_connection(c)
 
     cdef str _peer(self, int fd):
         cdef sockaddr_storage address
@@ -839,7 +879,6 @@ cdef class Engine:
         """Handle the frames in data..end (the receive buffer, or the connection's own waiting input)."""
         cdef ws_event event
         cdef int kind
-        cdef uint32_t handled = 0
         cdef bint out_of_time = False
         self.current = c
         if c.parser != NULL:
@@ -868,8 +907,7 @@ cdef class Engine:
             if c.state == STATE_DEAD or self.stop_requested:
                 break
             ws_done(&self.parser)
-            handled += 1
-            if handled % CLOCK_EVERY == 0 and _now_ns(CLOCK_MONOTONIC) > self.deadline_ns:
+            if self._out_of_time():
                 out_of_time = True
                 break
         if self.cork_owner == c:
@@ -938,6 +976,7 @@ cdef class Engine:
         if self.on_message is None:
             return
         c.credit -= 1
+        self.unlooked += CALLBACK_STEPS
         try:
             data = _message_object(event)
             self.on_message(connection_id(c), data, event.is_text != 0)
@@ -1072,6 +1111,7 @@ cdef class Engine:
         cdef bint clean
         self.n_closed += 1
         if c.flags & FLAG_ACCEPTED and not c.flags & FLAG_SILENT and self.on_close is not None:
+            self.unlooked += CALLBACK_STEPS
             try:
                 clean = c.flags & FLAG_CLOSE_SENT != 0 and c.flags & FLAG_CLOSE_RECEIVED != 0
                 self.on_close(connection_id(c), c.user_id, c.session_id, c.close_code, clean)
@@ -1094,15 +1134,14 @@ cdef class Engine:
         else:
             self.work_head = c.slot + 1
         self.work_tail = c.slot + 1
-        if not self.in_poll and not self.awake:
-            self.awake = eventfd_write(self.wakefd, 1) == 0
+        if not self.in_poll:
+            self._wake()
 
     cdef void _do_work(self) noexcept:
         cdef connection *c
         cdef uint32_t link
         cdef uint32_t last = self.work_tail
-        cdef uint32_t done = 0
-        while self.work_head and done < WORK_BATCH:
+        while self.work_head:
             link = self.work_head
             c = table_at(&self.connections, link - 1)
             self.work_head = c.work_next
@@ -1113,10 +1152,7 @@ cdef class Engine:
                 self._bury(c)
             else:
                 self._resume(c)
-            if self.stop_requested or link == last:
-                return
-            done += 1
-            if done % CLOCK_EVERY == 0 and _now_ns(CLOCK_MONOTONIC) > self.deadline_ns:
+            if self.stop_requested or link == last or self._out_of_time():
                 return
 
     cdef void _resume(self, connection *c) noexcept:
@@ -1166,13 +1202,8 @@ cdef class Engine:
 
     cdef bint _transmit(self, connection *c, const uint8_t *head, size_t head_size, const uint8_t *body,
                         size_t body_size, shared_buffer *buffer, int kind) noexcept:
-        """Write head and body now, or queue what the socket does not take: a reference if it is a shared buffer."""
+        """Send or queue head and body. False: dropped, or the connection was lost."""
         cdef size_t total = head_size + body_size
-        cdef size_t written = 0
-        cdef ssize_t n
-        cdef iovec vectors[2]
-        cdef msghdr message
-        cdef bint kept
         if self.cork_owner == c and c.out == NULL:
             if total <= CORK_SMALL and total <= CORK_BYTES - self.cork_used:
                 if head_size:
@@ -1183,14 +1214,25 @@ cdef class Engine:
                 return True
             if not self._uncork():
                 return False
-        if c.flags & FLAG_HELD and backlog_bytes(c.out) + total > HOLD_BYTES:
+        return self._write_or_queue(c, head, head_size, body, body_size, buffer, kind)
+
+    cdef bint _write_or_queue(self, connection *c, const uint8_t *head, size_t head_size, const uint8_t *body,
+                              size_t body_size, shared_buffer *buffer, int kind) noexcept:
+        """Write head and body now, or queue what the socket does not take: a reference if it is a shared buffer."""
+        cdef size_t total = head_size + body_size
+        cdef size_t written = 0
+        cdef ssize_t n
+        cdef iovec vectors[2]
+        cdef msghdr message
+        cdef bint kept
+        if c.flags & FLAG_HELD and (c.out.bytes + total > HOLD_BYTES or c.out.frames >= FLUSH_VECTORS):
             self._end_hold(c)
             if c.state == STATE_DEAD:
                 return False
         if c.out != NULL:
             if not self._admit(c, total, kind):
                 return False
-        elif self.holding and total <= HOLD_BYTES and self._begin_hold(c):
+        elif (self.holding and total <= HOLD_BYTES or self.deferring) and self._begin_hold(c):
             pass
         else:
             memset(&message, 0, sizeof(message))
@@ -1225,20 +1267,38 @@ cdef class Engine:
         return True
 
     cdef bint _begin_hold(self, connection *c) noexcept:
-        """Let frames for `c` gather until flush(). False: no memory for that, write at once."""
+        """Let frames for `c` gather until _write_held(). False: no memory for that, write at once."""
         cdef uint64_t *grown
         cdef size_t room
         if self.held_count == self.held_room:
-            room = self.held_room * 2 if self.held_room else 64
-            grown = <uint64_t *>realloc(self.held, room * sizeof(uint64_t))
-            if grown == NULL:
-                return False
-            self.held = grown
-            self.held_room = room
+            if self.held_next > self.held_room // 2:
+                self.held_count -= self.held_next
+                memmove(self.held, self.held + self.held_next, self.held_count * sizeof(uint64_t))
+                self.held_next = 0
+            else:
+                room = self.held_room * 2 if self.held_room else 64
+                grown = <uint64_t *>realloc(self.held, room * sizeof(uint64_t))
+                if grown == NULL:
+                    return False
+                self.held = grown
+                self.held_room = room
         self.held[self.held_count] = connection_id(c)
         self.held_count += 1
         c.flags |= FLAG_HELD
         return True
+
+    cdef void _write_held(self) noexcept:
+        """Write what has gathered, until the slice is over."""
+        cdef connection *c
+        while self.held_next < self.held_count:
+            c = table_find(&self.connections, self.held[self.held_next])
+            self.held_next += 1
+            if c != NULL and c.state != STATE_DEAD and c.flags & FLAG_HELD:
+                self._end_hold(c)
+            if self._out_of_time():
+                break
+        if self.held_next == self.held_count:
+            self.held_next = self.held_count = 0
 
     cdef void _end_hold(self, connection *c) noexcept:
         """Write what was gathered for `c`; what its socket does not take is an ordinary backlog."""
@@ -1405,8 +1465,8 @@ cdef class Engine:
         b.buffer = buffer
         b.rounds = rounds
         b.opened_until = self.opened_serial
-        if not self.in_poll and not self.awake:
-            self.awake = eventfd_write(self.wakefd, 1) == 0
+        if not self.in_poll:
+            self._wake()
         return True
 
     cdef void _end_broadcast(self) noexcept:
@@ -1431,7 +1491,7 @@ cdef class Engine:
         closed by the slow consumer's deadline and the rest goes on."""
         cdef broadcast *b
         cdef connection *c
-        cdef uint32_t burst, seen = 0
+        cdef uint32_t burst
         while self._broadcast_can_go_on():
             self.broadcast_stalled = 0
             b = &self.broadcasts[self.broadcast_head]
@@ -1450,8 +1510,7 @@ cdef class Engine:
                         return
                     self._send_burst(c, b.buffer, burst)
                 self.broadcast_cursor += 1
-                seen += 1
-                if seen % CLOCK_EVERY == 0 and _now_ns(CLOCK_MONOTONIC) > self.deadline_ns:
+                if self._out_of_time():
                     return
             self.broadcast_cursor = 0
             b.rounds -= burst
@@ -1664,9 +1723,9 @@ cdef class Engine:
         cdef connection *c
         if not isinstance(id, int):
             raise TypeError(f"a connection id is an int, not {type(id).__name__}")
-        try:
-            number = PyLong_AsUnsignedLongLong(id)
-        except OverflowError:
+        number = as_number(id)
+        if number == <uint64_t>-1:  # negative, or too great
+            PyErr_Clear()
             return NULL
         c = table_find(&self.connections, number)
         return c if c != NULL and c.state != STATE_DEAD else NULL
@@ -1729,7 +1788,8 @@ cdef class Engine:
         return True
 
     def release(self, id, n=1):
-        _setting("n", n, 1, 1 << 20)
+        if n != 1 or type(n) is not int:
+            _setting("n", n, 1, 1 << 20)
         cdef connection *c = self._find_open(id)
         if c == NULL:
             return False
@@ -1784,12 +1844,10 @@ cdef class Engine:
         self.sweeping = self.connections.live != 0
 
     cdef void _sweep(self) noexcept:
-        """One tick of close_all(): as many as the rate allows, from where the last tick stopped."""
+        """close_all(): as many as the rate allows, from where it stopped, in slices."""
         cdef uint32_t looked = 0
         cdef connection *c
-        self.sweep_allowance += self.sweep_rate
-        if self.sweep_allowance > self.sweep_rate + 1:
-            self.sweep_allowance = self.sweep_rate + 1
+        self.sweep_behind = False
         while looked < self.connections.used and self.sweep_allowance >= 1:
             if self.sweep_cursor >= self.connections.used:
                 self.sweep_cursor = 0
@@ -1805,6 +1863,9 @@ cdef class Engine:
             else:
                 continue
             self.sweep_allowance -= 1
+            if self._out_of_time():
+                self.sweep_behind = True
+                return
         if self.connections.live == 0:
             self.sweeping = False
 
@@ -1841,14 +1902,29 @@ cdef class Engine:
         self.holding = True
 
     def flush(self):
-        cdef size_t i
-        cdef connection *c
         self.holding = False
-        for i in range(self.held_count):
-            c = table_find(&self.connections, self.held[i])
-            if c != NULL and c.state != STATE_DEAD and c.flags & FLAG_HELD:
-                self._end_hold(c)
-        self.held_count = 0
+        self._begin_slice()
+        self._write_held()
+        self._leave_rest()
+
+    cdef void _begin_slice(self) noexcept:
+        """Of a method that may have much to write: of its own, or what poll() has left of its own."""
+        if not self.in_poll:
+            self.unlooked = 0
+            self.deadline_ns = _now_ns(CLOCK_MONOTONIC) + self.slice_ns
+
+    cdef void _leave_rest(self) noexcept:
+        """The method ends; what has gathered is written by poll()."""
+        self.deferring = False
+        if self.held_count and not self.holding and not self.in_poll:
+            self._wake()
+
+    cdef bint _fan_to(self, connection *c, shared_buffer *buffer, int kind) noexcept:
+        """One frame of many: written, or left to poll() if the slice is over. It keeps its place in the connection's
+        order either way, as whatever follows gathers behind it."""
+        if not self.deferring and self._out_of_time():
+            self.deferring = True
+        return self._send_buffer(c, buffer, kind)
 
     def ping(self, id, bytes payload=b""):
         if len(payload) > WS_CONTROL_MAX:
@@ -1864,10 +1940,14 @@ cdef class Engine:
         cdef int kind = KIND_EPHEMERAL if ephemeral else KIND_MESSAGE
         cdef connection *c
         cdef Py_ssize_t reached = 0
-        for id in ids:
-            c = self._find_open(id)
-            if c != NULL and self._send_buffer(c, frame.buffer, kind):
-                reached += 1
+        self._begin_slice()
+        try:
+            for id in ids:
+                c = self._find_open(id)
+                if c != NULL and self._fan_to(c, frame.buffer, kind):
+                    reached += 1
+        finally:
+            self._leave_rest()
         return reached
 
     def fan_out_users(self, user_ids, frames_by_codec, *, ephemeral=False, except_id=0):
@@ -1879,17 +1959,21 @@ cdef class Engine:
         cdef connection *c
         cdef connection *following
         cdef Py_ssize_t reached = 0
-        for user_id in user_ids:
-            if not 0 < user_id < 1 << 63:
-                continue
-            entry = idmap_get(&self.users, user_id)
-            c = table_linked(&self.connections, entry.first) if entry != NULL else NULL
-            while c != NULL:
-                following = table_linked(&self.connections, c.user_next)  # c may leave the set by what is sent to it
-                if buffers[c.codec] != NULL and connection_id(c) != left_out:
-                    if self._send_buffer(c, buffers[c.codec], kind):
-                        reached += 1
-                c = following
+        self._begin_slice()
+        try:
+            for user_id in user_ids:
+                if not 0 < user_id < 1 << 63:
+                    continue
+                entry = idmap_get(&self.users, user_id)
+                c = table_linked(&self.connections, entry.first) if entry != NULL else NULL
+                while c != NULL:
+                    following = table_linked(&self.connections, c.user_next)  # c may leave by what is sent to it
+                    if buffers[c.codec] != NULL and connection_id(c) != left_out:
+                        if self._fan_to(c, buffers[c.codec], kind):
+                            reached += 1
+                    c = following
+        finally:
+            self._leave_rest()
         return reached
 
     def fan_out_talk(self, talk_id, frames_by_codec, *, ephemeral=False, except_id=0):
@@ -1905,13 +1989,15 @@ cdef class Engine:
             return 0
         cdef idmap_entry *entry = idmap_get(&self.talks, talk_id)
         m = <membership *>entry.head if entry != NULL else NULL
+        self._begin_slice()
         while m != NULL:
             following = m.talk_next
             c = m.connection
             if buffers[c.codec] != NULL and connection_id(c) != left_out:
-                if self._send_buffer(c, buffers[c.codec], kind):
+                if self._fan_to(c, buffers[c.codec], kind):
                     reached += 1
             m = following
+        self._leave_rest()
         return reached
 
     cdef tuple _by_codec(self, frames_by_codec, shared_buffer **buffers):
@@ -1931,10 +2017,12 @@ cdef class Engine:
         cdef uint32_t i
         cdef connection *c
         cdef Py_ssize_t reached = 0
+        self._begin_slice()
         for i in range(self.connections.used):
             c = table_at(&self.connections, i)
-            if c.state == STATE_OPEN and self._send_buffer(c, frame.buffer, kind):
+            if c.state == STATE_OPEN and self._fan_to(c, frame.buffer, kind):
                 reached += 1
+        self._leave_rest()
         return reached
 
     def broadcast_rounds(self, Frame frame not None, rounds):
@@ -2120,7 +2208,8 @@ cdef class Engine:
         if kind != SOCK_STREAM:
             raise OSError(0, "not a stream socket")
         fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
-        self._look_at_clock_again()
+        _send_at_once(descriptor)
+        self._set_tick(_now_ns(CLOCK_MONOTONIC))
         if self.timers.armed == 0:
             self.timers.now = self.tick
         cdef connection *c = self._new_connection(descriptor, head[2], 0)
@@ -2316,6 +2405,11 @@ cdef class Engine:
             "live_nodes": live_nodes,
             "live_frames": live_frames,
         }
+
+
+cdef void _send_at_once(int fd) noexcept:
+    cdef int one = 1
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))  # a local socket has no such option: no harm
 
 
 cdef bint _new_input(connection *c, const uint8_t *data, size_t n) noexcept:

@@ -27,12 +27,14 @@ class Figure:
 
 @dataclass(slots=True)
 class Report:
-    """`latencies`: named histograms in nanoseconds. `problems`: the scenario ran, but not as it should have."""
+    """`latencies`: named histograms in nanoseconds. `curves`: named points (x, y), as the scenario says. `problems`:
+    the scenario ran, but not as it should have."""
 
     scenario: str
     url: str
     figures: list[Figure] = field(default_factory=list)
     latencies: dict[str, histogram.Histogram] = field(default_factory=dict)
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -69,6 +71,7 @@ def as_json(report: Report) -> str:
             "url": report.url,
             "figures": {figure.key: figure.value for figure in report.figures},
             "latency_us": latencies,
+            "curves": report.curves,
             "warnings": report.warnings,
             "problems": report.problems,
         },

@@ -1,4 +1,4 @@
-"""Two kinds of plot as SVG text: latencies by percentile, and bars. Plain shapes, no scripts."""
+"""Three kinds of plot as SVG text: latencies by percentile, bars, and lines in panels. Plain shapes, no scripts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _FONT = 'font-family="sans-serif" font-size="12"'
 _NINES = 5  # the axis ends at 99.999 %
 _WIDTH, _HEIGHT = 720, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 50, 45
+_PANEL = 200  # height of what is drawn in it
+_PANEL_GAP = 50
 
 
 def percentile_chart(title: str, latencies: Mapping[str, histogram.Histogram]) -> str:
@@ -66,6 +68,52 @@ def bar_chart(title: str, bars: Sequence[tuple[str, float]], *, digits: int = 0,
         parts.append(f'<rect x="{names}" y="{y}" width="{width:.1f}" height="20" fill="{color}"/>')
         parts.append(_text(names + width + 6, y + 14, f"{value:,.{digits}f}", "start"))
     return _document(50 + 28 * len(bars), parts)
+
+
+def line_panels(title: str, x_label: str, panels: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """A line through points a panel, one below the other: the same x from 0, a scale of y for each that has 0 in it.
+
+    ValueError: a coordinate is not finite, or an x negative.
+    """
+    points = [point for line in panels.values() for point in line]
+    if any(x < 0 or not math.isfinite(x) or not math.isfinite(y) for x, y in points):
+        raise ValueError("a point is two finite numbers, the first from 0 upwards")
+    across = _WIDTH - _LEFT - _RIGHT - 20  # the last number is centred below its line
+    x_ticks = _ticks(0.0, max((x for x, _ in points), default=0.0))
+    parts = [_text(_WIDTH / 2, 20, title, "middle", size=14)]
+    top = float(_TOP)
+    for index, (name, line) in enumerate(panels.items()):
+        color = COLORS[index % len(COLORS)]
+        ys = [y for _, y in line]
+        y_ticks = _ticks(min([0.0, *ys]), max([0.0, *ys]))
+        places = [
+            (_LEFT + across * x / x_ticks[-1], top + _PANEL * (y_ticks[-1] - y) / (y_ticks[-1] - y_ticks[0]))
+            for x, y in line
+        ]
+        parts.append(_text(_LEFT, top - 10, name, "start"))
+        for tick in y_ticks:
+            y = top + _PANEL * (y_ticks[-1] - tick) / (y_ticks[-1] - y_ticks[0])
+            parts.append(_line(_LEFT, y, _LEFT + across, y, "#d0d7de"))
+            parts.append(_text(_LEFT - 6, y + 4, f"{tick:,.6g}", "end"))
+        for tick in x_ticks:
+            x = _LEFT + across * tick / x_ticks[-1]
+            parts.append(_line(x, top, x, top + _PANEL, "#d0d7de"))
+            parts.append(_text(x, top + _PANEL + 16, f"{tick:,.6g}", "middle"))
+        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline points="{drawn}" fill="none" stroke="{color}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>' for x, y in places]
+        top += _PANEL + _PANEL_GAP
+    parts.append(_text(_LEFT + across / 2, top - 12, x_label, "middle"))
+    return _document(int(top), parts)
+
+
+def _ticks(lowest: float, highest: float) -> list[float]:
+    """At most eight round numbers, evenly spaced, that hold both between the first and the last."""
+    span = highest - lowest or 1.0
+    power = 10.0 ** math.floor(math.log10(span / 6))
+    step = next(each * power for each in (1, 2, 5, 10) if each * power >= span / 6)
+    first, last = math.floor(lowest / step), math.ceil(highest / step)
+    return [number * step for number in range(first, max(last, first + 1) + 1)]
 
 
 def _document(height: int, parts: Sequence[str]) -> str:

@@ -18,22 +18,22 @@ from typing import Any
 
 import pytest
 
-from benchmarks import side_by_side
+from benchmarks.side_by_side.servers import REFERENCE_NAME, Server, running, servers
 
 pytestmark = pytest.mark.timeout(90)
 
-NAMES = ("XinYu", "XinYu, Python callback", side_by_side.REFERENCE_NAME)
+NAMES = ("XinYu", "XinYu, Python callback", REFERENCE_NAME)
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[int, str]]:
     """Process id and URL."""
-    (found,) = [each for each in side_by_side.servers() if each.name == request.param]
+    (found,) = [each for each in servers() if each.name == request.param]
     if found.missing:
         assert shutil.which("gcc") is None, found.missing
         pytest.skip(found.missing)
-    with side_by_side.running(found, None) as running:
-        yield running
+    with running(found, None) as process:
+        yield process
 
 
 def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -83,6 +83,19 @@ def test_idle_connections_are_all_kept(server: tuple[int, str]) -> None:
     found, _ = figures("idle", url, "-n", 300, "--first", 20, "-t", 0.2, "--pid", pid)
     assert (found["open"], found["lost"], found["first"]) == (300, 0, 20)
     assert {"user_bytes_per_connection", "kernel_bytes_per_connection"} <= set(found)
+
+
+def test_memory_against_connections_is_drawn(server: tuple[int, str], tmp_path: Path) -> None:
+    pid, url = server
+    plot = tmp_path / "memory.svg"
+    done = bench("idle", url, "-n", 8, "--first", 7, "-t", 0, "--pid", pid, "--plot", plot, "--json", "--quiet")
+    assert done.returncode == 0, done.stderr
+    curves = json.loads(done.stdout)["curves"]
+    assert {name: [x for x, _ in points] for name, points in curves.items()} == {
+        "user_bytes": [0, 7, 8],
+        "kernel_bytes": [0, 7, 8],
+    }
+    assert len(ElementTree.parse(plot).findall("{*}polyline")) == 2
 
 
 def test_each_connection_gets_each_frame_once(server: tuple[int, str]) -> None:
@@ -154,8 +167,8 @@ def test_a_server_that_does_not_know_go_is_named(server: tuple[int, str], tmp_pa
         "s = http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), http.server.SimpleHTTPRequestHandler)\n"
         "s.serve_forever()\n"
     )
-    plain = side_by_side.Server("http", (sys.executable, str(script), "{port}"), "")
-    with side_by_side.running(plain, None) as (_, url):
+    plain = Server("http", (sys.executable, str(script), "{port}"), "")
+    with running(plain, None) as (_, url):
         done = bench("connect", f"{url}no-such-page", "-n", 3, "--quiet")
     assert done.returncode == 1
     assert done.stderr == f"xinyu: {url}no-such-page: the upgrade was refused with HTTP status 404\n"

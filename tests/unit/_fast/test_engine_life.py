@@ -46,7 +46,7 @@ from xinyu._fast.frames import build_frame
         ({"read_timeout_s": float("nan")}, ValueError),
         ({"read_timeout_s": float("inf")}, ValueError),
         ({"tick_ms": 0}, ValueError),
-        ({"slice_ms": 0}, ValueError),
+        ({"slice_ms": -0.1}, ValueError),
         ({"max_events": 0}, ValueError),
         ({"on_message": 3}, TypeError),
         ({"headers": ["two words"]}, ValueError),
@@ -233,3 +233,15 @@ def test_importing_the_engine_is_quick_and_brings_nothing_along() -> None:
     code = "import sys; from xinyu._fast import engine; print([m for m in sys.modules if m.startswith('xinyu')])"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.strip() == "['xinyu', 'xinyu._fast', 'xinyu._fast.engine']"
+
+
+def test_small_frames_are_sent_at_once() -> None:
+    """No Nagle: the listener's option is inherited, and an adopted socket gets its own."""
+    with Harness() as h, Harness() as new:
+        client = h.open()
+        fd, state = h.engine.export(client.id)
+        with socket.socket(fileno=os.dup(fd)) as sock:
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+            new.engine.adopt(fd, state)
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -73,6 +73,7 @@ def run_churn(options: ClientOptions, **change: Any) -> Report:
         (run_idle, {"first": 0}, "first count"),
         (run_idle, {"connections": 10, "first": 10}, "first count"),
         (run_idle, {"seconds": -1.0}, "seconds"),
+        (run_idle, {"readings": 1}, "read at 2 to"),
         (run_fanout, {"rounds": 0}, "rounds"),
         (run_fanout, {"burst": 1_000_001}, "burst"),
         (run_connect, {"connections": -5}, "connections must lie"),

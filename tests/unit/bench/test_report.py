@@ -18,6 +18,7 @@ def report() -> Report:
     made = Report("echo", "ws://127.0.0.1:1/", latencies={"message": latency})
     made.add("messages", "messages measured", 12345)
     made.add("server_cpu_us_per_message", "server's CPU a message, us", 3.14159, 2)
+    made.curves["bytes"] = [(0, 0), (10, 4096)]
     made.warnings.append("the client was busy")
     return made
 
@@ -26,6 +27,7 @@ def test_json_has_values_by_key_and_latencies_in_microseconds(report: Report) ->
     read = json.loads(as_json(report))
     assert (read["scenario"], read["url"]) == ("echo", "ws://127.0.0.1:1/")
     assert read["figures"] == {"messages": 12345, "server_cpu_us_per_message": 3.14159}
+    assert read["curves"] == {"bytes": [[0, 0], [10, 4096]]}
     assert (read["warnings"], read["problems"]) == (["the client was busy"], [])
     latency = read["latency_us"]["message"]
     assert latency["count"] == 1000

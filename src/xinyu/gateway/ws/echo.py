@@ -23,8 +23,8 @@ BROADCAST_PAYLOAD_BYTES: Final = 128
 DEFAULT_MAX_FRAGMENTS: Final = 1 << 20
 # One message of the largest size may wait for its peer, and a second one begin.
 BACKLOG_BYTES: Final = 2 * MAX_MESSAGE_BYTES
-_GO: Final = re.compile(r"go ([1-9][0-9]{0,6})")
-_MAX_ROUNDS: Final = 1_000_000
+_GO: Final = re.compile(r"go ([1-9][0-9]{0,5}|1000000)")
+_LONGEST_GO: Final = len("go 1000000")
 
 
 class EchoGateway:
@@ -57,11 +57,12 @@ class EchoGateway:
 
     def _on_message(self, id: int, data: str | bytes, is_text: bool) -> None:
         engine = self.engine
-        match = _GO.fullmatch(data) if isinstance(data, str) and data.startswith("go ") else None
-        if match is not None and int(match[1]) <= _MAX_ROUNDS:
+        if len(data) <= _LONGEST_GO and isinstance(data, str) and (match := _GO.fullmatch(data)):
             engine.broadcast_rounds(self._broadcast, int(match[1]))
+        elif is_text:
+            engine.send(id, data)
         else:
-            engine.send(id, data, binary=not is_text)
+            engine.send(id, data, binary=True)
         engine.release(id)
 
     def _on_error(self, error: BaseException) -> None:
