@@ -348,8 +348,10 @@ def test_a_connection_that_cannot_be_told_is_closed_with_1013(codec: int) -> Non
         assert not h.engine.is_open(client.id)
         assert h.engine.stats()["closed_slow"] == 1
         # What had begun to be written is completed, what had not is forgotten.
-        frames = client.read_frames(count + 1)
-        assert frames[:-1] == [(2, BLOCK)] * count
+        frames = [client.read_frame()]
+        while frames[-1] == (2, BLOCK):
+            frames.append(client.read_frame())
+        assert count - 1 <= len(frames) - 1 <= count, "the last may be one that the kernel refused whole"
         assert frames[-1] == (8, (1013).to_bytes(2, "big") + b"too slow")
         client.frame(8, b"\x03\xf5")
         assert client.wait_closed()[3:] == (1013, True)
