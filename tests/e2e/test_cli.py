@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 import xinyu
+from tests.loopback import has_ipv6
 from tests.server_process import CHEAP_ENVIRONMENT, ServerFailed, ServerProcess
 from xinyu_services.cli.app import app
 
@@ -399,3 +401,36 @@ def test_echo_mode_refuses_in_one_line(capsys: pytest.CaptureFixture[str]) -> No
         assert (code, len(err.splitlines())) == (1, 1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert_one_line(run("run", "gateway-ws", "--echo", "--port", str(taken.getsockname()[1])), "cannot listen")
+
+
+IPV6_SERVERS = {
+    "gateway-ws": (("--echo",), r"echo on (ws://\[::1\]:\d+/)", ("echo",)),
+    "rpc-echo": ((), r"rock on (\[::1\]:\d+)", ("rpc",)),
+}
+
+
+@pytest.mark.parametrize("role", IPV6_SERVERS)
+def test_the_address_that_is_printed_over_ipv6_is_one_that_the_bench_takes(role: str) -> None:
+    """Without IPv6 on this machine: it says so in one line."""
+    options, printed, bench = IPV6_SERVERS[role]
+    arguments = ("run", role, *options, "--host", "::1", "--port", "0")
+    if not has_ipv6():
+        assert_one_line(run(*arguments), "cannot listen on ::1")
+        return
+    process = subprocess.Popen([sys.executable, "-m", "xinyu_services", *arguments], stdout=subprocess.PIPE, text=True)
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        match = re.fullmatch(printed, process.stdout.readline().strip())
+        assert match is not None
+        done = run("bench", *bench, match[1], "--seconds", "0.3", "--json", "--quiet")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["problems"] == []
+        assert max(json.loads(done.stdout)["figures"].values()) > 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()

@@ -31,7 +31,7 @@ from xinyu.base.token import AccessTokens
 from xinyu.delivery.routes import MemoryRoutes
 from xinyu.gateway.credentials import Tickets
 from xinyu.gateway.http.gateway import HttpGateway
-from xinyu.gateway.listener import bound_port, listen, listen_shared
+from xinyu.gateway.listener import bound_port, listen, listen_shared, reachable_host
 from xinyu.gateway.origins import AllowedOrigins
 from xinyu.gateway.rate_limit import RateLimit
 from xinyu.gateway.ws.gateway import WebSocketGateway
@@ -84,11 +84,11 @@ class EmbeddedServer:
     @property
     def http_url(self) -> str:
         """Without a slash at the end."""
-        return f"http://{_reachable(self.config.http.host)}:{self._http_port}"
+        return f"http://{reachable_host(self.config.http.host)}:{self._http_port}"
 
     @property
     def websocket_url(self) -> str:
-        return f"ws://{_reachable(self.config.websocket.host)}:{self._websocket_port}/ws"
+        return f"ws://{reachable_host(self.config.websocket.host)}:{self._websocket_port}/ws"
 
     async def start(self) -> None:
         """Up when it returns. Raises CommandError, ListenError, KeyFileError, SchemaError or a DatabaseError."""
@@ -258,8 +258,3 @@ class EmbeddedServer:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _reachable(host: str) -> str:
-    """The host of a URL that works on this machine."""
-    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)

@@ -63,7 +63,7 @@ def rpc_echo(
 def _serve_rpc_echo(host: str, port: int, secret: bytes) -> None:
     from xinyu.base.config import LogSettings
     from xinyu.base.logging import configure_logging
-    from xinyu.gateway.listener import listen
+    from xinyu.gateway.listener import listen, reachable_host
     from xinyu.rpc.probe import ProbeServicer
     from xinyu.rpc.rock_server import RockServer
     from xinyu.rpc.servicers import Servicers
@@ -79,7 +79,7 @@ def _serve_rpc_echo(host: str, port: int, secret: bytes) -> None:
         except ValueError as error:
             raise CommandError(str(error)) from None
         settle_memory()
-        typer.echo(f"rock on {host}:{server.port}")
+        typer.echo(f"rock on {reachable_host(host)}:{server.port}")
         await stop.wait()
         await servicers.drain(1.0)
         await server.stop()
@@ -92,7 +92,7 @@ def _serve_rpc_echo(host: str, port: int, secret: bytes) -> None:
 def _serve_echo(host: str, port: int, workers: int, *, in_python: bool, max_fragments: int | None) -> None:
     from xinyu.base.config import LogSettings
     from xinyu.base.logging import configure_logging
-    from xinyu.gateway.listener import bound_port, listen, listen_shared
+    from xinyu.gateway.listener import bound_port, listen, listen_shared, reachable_host
     from xinyu.gateway.ws.echo import DEFAULT_MAX_FRAGMENTS, EchoGateway
     from xinyu_services.cli.process import run_until_signal
     from xinyu_services.cli.worker_pool import WorkerPool
@@ -103,7 +103,7 @@ def _serve_echo(host: str, port: int, workers: int, *, in_python: bool, max_frag
     async def main(stop: asyncio.Event) -> None:
         gateway = EchoGateway(in_python=in_python, max_fragments=max_fragments)
         gateway.start(listening[0])
-        typer.echo(f"echo on ws://{host}:{bound_port(listening[0])}/")
+        typer.echo(f"echo on ws://{reachable_host(host)}:{bound_port(listening[0])}/")
         await stop.wait()
         await gateway.stop()
 
@@ -111,7 +111,7 @@ def _serve_echo(host: str, port: int, workers: int, *, in_python: bool, max_frag
         pool = WorkerPool(listening, lambda _number: EchoOrders(in_python, max_fragments), LogSettings())
         await pool.start()
         pids = " ".join(str(pid) for pid in pool.pids())
-        typer.echo(f"echo on ws://{host}:{bound_port(listening[0])}/, workers {pids}")
+        typer.echo(f"echo on ws://{reachable_host(host)}:{bound_port(listening[0])}/, workers {pids}")
         await stop.wait()
         await pool.stop()
 

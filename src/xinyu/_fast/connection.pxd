@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from xinyu._fast.linux cimport msghdr
+
 
 cdef extern from "simd.h" nogil:
     enum:
@@ -176,6 +178,12 @@ cdef extern from "buffers.h" nogil:
     void backlog_written(backlog **owner, size_t n)
     void backlog_clear(backlog **owner)
     void backlog_drop_unbegun(backlog **owner)
+
+
+cdef extern from "socket_io.h" nogil:
+    ssize_t socket_recv(int fd, void *data, size_t n)
+    ssize_t socket_send(int fd, const void *data, size_t n)
+    ssize_t socket_sendmsg(int fd, const msghdr *message)
 
 
 cdef extern from "connection.h" nogil:

@@ -796,7 +796,7 @@ cdef class Engine:
         cdef ssize_t n
         if c.state == STATE_HANDSHAKE:
             room = self.max_head + 1 - (c.input.length if c.input != NULL else 0)
-        n = recv(c.fd, self.received, room, MSG_DONTWAIT)
+        n = socket_recv(c.fd, self.received, room)
         if n < 0:
             if errno != EAGAIN and errno != EINTR:
                 self._kill(c)
@@ -1261,7 +1261,7 @@ cdef class Engine:
             vectors[1].iov_len = body_size
             message.msg_iov = &vectors[0 if head_size else 1]
             message.msg_iovlen = 2 if head_size else 1
-            n = sendmsg(c.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+            n = socket_sendmsg(c.fd, &message)
             if n < 0:
                 if errno != EAGAIN and errno != EINTR:
                     self._kill(c)
@@ -1358,7 +1358,7 @@ cdef class Engine:
         if n == 0:
             return True
         self.cork_used = 0
-        written = send(c.fd, self.corked, n, MSG_DONTWAIT | MSG_NOSIGNAL)
+        written = socket_send(c.fd, self.corked, n)
         if written < 0:
             if errno != EAGAIN and errno != EINTR:
                 self._kill(c)
@@ -1429,7 +1429,7 @@ cdef class Engine:
                     count += 1
                 node = node.next
             message.msg_iovlen = <size_t>count
-            n = sendmsg(c.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+            n = socket_sendmsg(c.fd, &message)
             if n < 0:
                 if errno != EAGAIN and errno != EINTR:
                     self._kill(c)
@@ -1551,7 +1551,7 @@ cdef class Engine:
                 vectors[k].iov_len = buffer.length
             message.msg_iov = vectors
             message.msg_iovlen = times
-            n = sendmsg(c.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+            n = socket_sendmsg(c.fd, &message)
             if n < 0:
                 if errno != EAGAIN and errno != EINTR:
                     self._kill(c)

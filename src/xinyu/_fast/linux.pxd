@@ -83,7 +83,6 @@ cdef extern from "<sys/socket.h>" nogil:
     int accept4(int fd, sockaddr *addr, socklen_t *length, int flags)
     ssize_t recv(int fd, void *data, size_t n, int flags)
     ssize_t send(int fd, const void *data, size_t n, int flags)
-    ssize_t sendmsg(int fd, const msghdr *message, int flags)
     int shutdown(int fd, int how)
     int getpeername(int fd, sockaddr *addr, socklen_t *length)
     int getsockopt(int fd, int level, int name, void *value, socklen_t *length)

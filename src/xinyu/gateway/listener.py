@@ -60,3 +60,8 @@ def _listen(host: str, port: int, *, is_shared: bool) -> socket.socket:
 
 def bound_port(listening: socket.socket) -> int:
     return int(listening.getsockname()[1])
+
+
+def reachable_host(host: str) -> str:
+    """The host of a URL by which this machine reaches what listens on `host`: brackets around an IPv6 address."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)

@@ -63,7 +63,7 @@ class Harness:
         # Accepted sockets inherit it: the kernel takes little, so that partial writes are common and quickly reached.
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self.engine.listen(self.listener)
-        self.address = self.listener.getsockname()
+        self.family, self.address = self.listener.family, self.listener.getsockname()
         self.clients: list[Client] = []
 
     def _on_upgrade(self, id: int, path: str, query: str, headers: dict[str, str]) -> None:
@@ -166,7 +166,7 @@ class Client:
         self.narrow = receive_buffer_bytes > 0
         self.ended = False
         self.reset = False
-        self.socket = socket.socket()
+        self.socket = socket.socket(harness.family)
         if receive_buffer_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.socket.connect(harness.address)

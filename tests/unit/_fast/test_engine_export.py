@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit._fast.engine_harness import MASK, Client, Harness, no_new_buffers, request
-from tests.unit._fast.test_engine_sending import BLOCK, SYNC, fill
+from tests.unit._fast.test_engine_sending import BLOCK, SYNC, fill, overfill
 from xinyu._fast.engine import STATE_VERSION, encode_frame
 from xinyu._fast.frames import build_frame
 
@@ -46,11 +46,17 @@ def move(old: Harness, new: Harness, client: Client) -> None:
     assert old.engine.export(client.id) is None
 
 
+def let_read(h: Harness, client: Client, data: bytes) -> None:
+    """Send this to an engine that has read all before it, and let it read exactly this."""
+    before = h.engine.stats()["bytes_in"]
+    client.send(data)
+    h.until(lambda: h.engine.stats()["bytes_in"] == before + len(data))
+    h.until(lambda: not h.step())
+
+
 def halfway(old: Harness, client: Client, cut: int) -> int:
-    """Let the engine read exactly this much of the stream; the connection's id, known by a sure way."""
-    client.send(STREAM[:cut])
-    old.until(lambda: old.engine.stats()["bytes_in"] == cut)
-    old.until(lambda: not old.step())
+    """Let the engine read this much of the stream; the connection's id, known by a sure way."""
+    let_read(old, client, STREAM[:cut])
     if old.upgrades:
         return old.upgrades[-1][0]
     return (1 << 24) | 0  # the first connection of a new engine
@@ -74,6 +80,84 @@ def test_at_every_byte(part: int) -> None:
             old.settle()
             assert old.closes == [], "the old engine says nothing of what it handed over"
             assert old.engine.stats()["connections"] == 0
+
+
+SHAPES = {
+    "a length of eight bytes": ([build_frame(2, bytes(70_000), mask=MASK)], [bytes(70_000)], []),
+    "empty frames": (
+        [
+            build_frame(1, b"", mask=MASK),
+            build_frame(1, b"", fin=False, mask=MASK),
+            build_frame(9, b"", mask=MASK),
+            build_frame(10, b"", mask=MASK),
+            build_frame(0, b"", fin=False, mask=MASK),
+            build_frame(0, b"", mask=MASK),
+        ],
+        ["", ""],
+        [(10, b"")],
+    ),
+    "the longest control frames inside a message": (
+        [
+            build_frame(1, "é".encode()[:1], fin=False, mask=MASK),
+            build_frame(9, bytes(range(125)), mask=b"\x80\x00\xff\x01"),
+            build_frame(10, bytes(125), mask=MASK),
+            build_frame(0, "é".encode()[1:], mask=b"\xff\xee\xdd\xcc"),
+        ],
+        ["é"],
+        [(10, bytes(range(125)))],
+    ),
+    "many fragments": ([build_frame(2 * (i == 0), b"ab", fin=i == 29, mask=MASK) for i in range(30)], [b"ab" * 30], []),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_at_every_byte_of_other_frames(shape: str) -> None:
+    """All of them where the stream is short; of a long payload its beginning and its end."""
+    parts, messages, frames = SHAPES[shape]
+    stream = b"".join(parts)
+    for cut in sorted({*range(1, min(len(stream), 320)), *range(len(stream) - 3, len(stream) + 1)}):
+        with Harness() as old, Harness() as new:
+            client = old.open()
+            let_read(old, client, stream[:cut])
+            move(old, new, client)
+            client.send(stream[cut:] + build_frame(1, b"end", mask=MASK))
+            new.until(lambda: new.messages and new.messages[-1][1] == "end")
+            assert [data for _, data in old.messages + new.messages] == [*messages, "end"], cut
+            assert client.read_frames(len(frames)) == frames, cut
+
+
+def test_a_limit_of_fragments_counts_those_before() -> None:
+    with Harness(max_fragments=4) as old, Harness(max_fragments=4) as new:
+        client = old.open()
+        three = [build_frame(i == 0, b"%d" % i, fin=False, mask=MASK) for i in range(3)]
+        let_read(old, client, b"".join(three) + b"\x00")  # and the first byte of the fourth
+        move(old, new, client)
+        client.send(build_frame(0, b"4", fin=False, mask=MASK)[1:])
+        client.frame(0, b"5")
+        assert client.read_close() == (1009, "message has too many fragments")
+
+
+def test_a_limit_of_length_counts_what_came_before() -> None:
+    with Harness(max_message_bytes=10) as old, Harness(max_message_bytes=10) as new:
+        client = old.open()
+        let_read(old, client, build_frame(2, b"123456", fin=False, mask=MASK))
+        move(old, new, client)
+        client.frame(0, b"78901")
+        assert client.read_close() == (1009, "message is too long")
+
+
+def test_the_answer_to_our_close_at_every_byte() -> None:
+    answer = build_frame(8, b"\x11\x33bye", mask=MASK)
+    for cut in range(1, len(answer)):
+        with Harness() as old, Harness() as new:
+            client = old.open()
+            old.engine.close(client.id, 4403, "kicked")
+            let_read(old, client, answer[:cut])
+            move(old, new, client)
+            client.send(answer[cut:])
+            assert client.read_close() == (4403, "kicked"), cut
+            client.read_end()
+            assert client.wait_closed()[3:] == (4403, True), cut
 
 
 def test_moved_at_every_byte_of_one_conversation() -> None:
@@ -149,6 +233,70 @@ def test_with_a_backlog_in_the_middle_of_a_frame() -> None:
             assert client.read_frames(count) == [(2, BLOCK)] * count
             assert client.read_frames(2) == [(1, b"shared"), (1, b"new")]
             del frame
+
+
+def test_with_rounds_of_a_broadcast_in_the_middle_of_one() -> None:
+    """One node of the backlog stands for many frames, the first of them begun."""
+    with no_new_buffers(), Harness() as old, Harness() as new:
+        client = old.open(receive_buffer_bytes=4096)
+        block = bytes(range(250)) * 4
+        frame = encode_frame(block, False)
+        assert old.engine.broadcast_rounds(frame, 1000)
+        old.until(lambda: old.engine.backlog_of(client.id))
+        old.settle()
+        waiting = old.engine.backlog_of(client.id)
+        move(old, new, client)
+        assert new.engine.backlog_of(client.id) == waiting > frame.size_bytes
+        assert new.engine.send(client.id, "new")
+        got = client.read_frame()
+        count = 0
+        while got == (2, block):
+            got = client.read_frame()
+            count += 1
+        assert got == (1, b"new")
+        assert waiting / frame.size_bytes < count <= 1000
+        del frame
+
+
+def test_a_paused_echo_goes_on_where_it_stopped() -> None:
+    """Input that was read but not parsed, a backlog, and a peer that did not read: nothing is lost or doubled."""
+    bounded: Any = {"echo": True, "backlog_bytes": 20_000}
+    with no_new_buffers(), Harness(**bounded) as old, Harness(**bounded) as new:
+        client = old.open(receive_buffer_bytes=4096)
+        stream = b"".join(build_frame(2, i.to_bytes(4, "big") * 256, mask=MASK) for i in range(1500))
+        sent = 0
+        while not old.engine.stats()["paused"]:
+            try:
+                sent += client.socket.send(stream[sent : sent + 65_536])
+            except BlockingIOError:
+                old.settle()
+            else:
+                old.step()
+        move(old, new, client)
+        assert new.engine.backlog_of(client.id) > 0
+        received = []
+        while len(received) < 1500:
+            if sent < len(stream):
+                try:
+                    sent += client.socket.send(stream[sent : sent + 65_536])
+                except BlockingIOError:
+                    pass
+            received.append(client.read_frame()[1][:4])
+        assert received == [i.to_bytes(4, "big") for i in range(1500)]
+
+
+def test_a_close_that_waits_behind_a_backlog() -> None:
+    """The peer has closed, and takes what we still owe it from the new engine."""
+    with no_new_buffers(), Harness() as old, Harness() as new:
+        client = old.open(receive_buffer_bytes=4096)
+        count = overfill(old, client)
+        assert old.engine.send(client.id, "last")
+        client.frame(8, b"\x03\xe8")
+        old.until(lambda: not old.engine.is_open(client.id))
+        move(old, new, client)
+        assert client.read_frames(count + 2) == [*[(2, BLOCK)] * count, (1, b"last"), (8, b"\x03\xe8")]
+        client.read_end()
+        assert client.wait_closed()[3:] == (1000, True)
 
 
 def test_one_that_is_owed_a_sync_is_told_by_the_new_engine() -> None:

@@ -22,9 +22,18 @@ def fill(h: Harness, client: Client) -> int:
     """Send until the kernel takes no more and something waits; how many frames of BLOCK that were."""
     for count in range(1, 4000):
         assert h.engine.send(client.id, BLOCK, binary=True)
-        if h.engine.backlog_of(client.id):
-            return count
+        while h.engine.backlog_of(client.id):
+            if not h.step():
+                return count
     raise AssertionError("the kernel takes everything")
+
+
+def overfill(h: Harness, client: Client) -> int:
+    """The same, and so much more that something still waits when the kernel makes room later, as it may."""
+    count = fill(h, client)
+    for _ in range(4):
+        assert h.engine.send(client.id, BLOCK, binary=True)
+    return count + 4
 
 
 def test_send_forms() -> None:
@@ -97,6 +106,7 @@ def test_fan_out_reaches_each_once_and_skips_the_stale() -> None:
             assert client.read_frames(2) == [(1, b"all"), (1, b"every")]
 
 
+@pytest.mark.whole_io
 def test_fan_out_survives_members_that_die_in_the_middle() -> None:
     """The write finds out that the peer has reset; its neighbours in the user's list still get theirs."""
     with Harness() as h:
@@ -140,7 +150,7 @@ def test_what_waits_is_a_reference_and_arrives_in_order() -> None:
     with no_new_buffers():
         with Harness() as h:
             clients = [h.open(receive_buffer_bytes=4096) for _ in range(10)]
-            sent = [fill(h, client) for client in clients]
+            sent = [overfill(h, client) for client in clients]
             before = h.engine.stats()
             frame = encode_frame(b"shared" * 1000)
             for _ in range(3):
@@ -175,13 +185,14 @@ def test_a_partial_write_of_an_own_message_goes_on_where_it_stopped() -> None:
     with no_new_buffers(), Harness() as h:
         client = h.open(receive_buffer_bytes=4096)
         assert h.engine.send(client.id, data, binary=True)
-        assert 0 < h.engine.backlog_of(client.id) < len(data)
+        h.until(lambda: 0 < h.engine.backlog_of(client.id) < len(data), "a part of it is written")
         assert client.read_frame() == (2, data)
 
 
 # ---- held frames
 
 
+@pytest.mark.whole_io
 def test_held_frames_leave_in_order_and_in_one_piece() -> None:
     with no_new_buffers(), Harness() as h:
         first, second = h.open(), h.open()
@@ -243,6 +254,7 @@ def test_a_connection_that_goes_while_frames_are_held(end: str) -> None:
         else:
             fd, state = h.engine.export(client.id)
             h.engine.flush()
+            h.until(lambda: not h.engine.stats()["backlog_bytes"], "the other one's is written")
             with Harness() as new:
                 adopted = new.engine.adopt(fd, state)
                 new.until(lambda: not new.engine.backlog_of(adopted), "what was held is written", client)
@@ -252,6 +264,7 @@ def test_a_connection_that_goes_while_frames_are_held(end: str) -> None:
         assert other.read_frame() == (1, b"held")
 
 
+@pytest.mark.whole_io
 def test_what_is_held_is_bounded_and_what_the_socket_does_not_take_is_a_backlog() -> None:
     with no_new_buffers(), Harness(backlog_bytes=200_000) as h:
         client = h.open(receive_buffer_bytes=4096)
@@ -335,8 +348,10 @@ def test_a_connection_that_cannot_be_told_is_closed_with_1013(codec: int) -> Non
         assert not h.engine.is_open(client.id)
         assert h.engine.stats()["closed_slow"] == 1
         # What had begun to be written is completed, what had not is forgotten.
-        frames = client.read_frames(count + 1)
-        assert frames[:-1] == [(2, BLOCK)] * count
+        frames = [client.read_frame()]
+        while frames[-1] == (2, BLOCK):
+            frames.append(client.read_frame())
+        assert count - 1 <= len(frames) - 1 <= count, "the last may be one that the kernel refused whole"
         assert frames[-1] == (8, (1013).to_bytes(2, "big") + b"too slow")
         client.frame(8, b"\x03\xf5")
         assert client.wait_closed()[3:] == (1013, True)
@@ -352,7 +367,7 @@ def test_an_empty_backlog_takes_one_frame_of_any_size() -> None:
 def test_one_that_does_not_drain_in_time_is_closed() -> None:
     with Harness(auto={"codec": 1}, sync_required_frames=SYNC, slow_consumer_s=0.15, close_s=0.1) as h:
         client, good = h.open(receive_buffer_bytes=4096), h.open()
-        fill(h, client)
+        overfill(h, client)
         report = client.wait_closed()
         assert report[3:] == (1013, False)
         assert h.engine.stats()["closed_slow"] == 1
@@ -443,7 +458,7 @@ def test_rounds_wait_for_those_who_are_behind_in_bounded_memory() -> None:
         h.settle()
         assert h.engine.stats()["broadcasts"] == 1
         assert h.engine.backlog_of(slow.id) < 40_000 + 64 * 1004
-        assert h.run_for(0.1) < 30, "waiting does not spin"
+        h.until(lambda: h.run_for(0.1) < 30, "it waits, and does not spin")
         while slow_count < 5_000:
             assert slow.read_frame() == (1, b"r" * 1000)
             slow_count += 1

@@ -110,6 +110,7 @@ def test_a_connection_that_goes_while_its_frame_waits_is_passed_over() -> None:
         h.until(lambda: len(h.closes) == len(gone), "on_close")
 
 
+@pytest.mark.whole_io
 def test_an_error_in_the_list_of_a_fan_out_leaves_no_frame_behind() -> None:
     with no_new_buffers(), Harness(slice_ms=0) as h:
         clients = crowd(h)

@@ -150,8 +150,8 @@ async def test_14_and_40_no_other_room_is_asked_by_a_send(rooms: Rooms) -> None:
 
     for name in ("load_remarks", "load_rows", "load_online"):
         setattr(rooms.neighbours, name, never)
-    rooms.network._handlers = {
-        key: handler for key, handler in rooms.network._handlers.items() if key[1] // 100 in (1, 3, 7)
+    rooms.network._offers = {
+        key: handler for key, handler in rooms.network._offers.items() if key[1] // 100 in (1, 3, 7)
     }
     records = await asyncio.gather(*(rooms.send(1, 1, 2, str(n)) for n in range(20)))
     assert [r["sequence"] for r in records] == list(range(2, 22))
@@ -159,8 +159,8 @@ async def test_14_and_40_no_other_room_is_asked_by_a_send(rooms: Rooms) -> None:
 
 async def test_14_a_user_room_that_is_away_fails_no_send(rooms: Rooms) -> None:
     await rooms.befriend(1, 2)
-    rooms.network._handlers = {
-        key: handler for key, handler in rooms.network._handlers.items() if key[1] // 100 in (1, 3, 7)
+    rooms.network._offers = {
+        key: handler for key, handler in rooms.network._offers.items() if key[1] // 100 in (1, 3, 7)
     }
     assert (await rooms.send(1, 1, 2, "named later"))["sequence"] == 1
     assert await refused(rooms.send(1, 1, 99, "who?")) == "unavailable"  # not "there is no such user"

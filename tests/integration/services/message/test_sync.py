@@ -411,8 +411,8 @@ async def test_a_new_profile_is_pushed_and_synced(rooms: Rooms) -> None:
 
 async def test_a_profile_is_told_with_its_name_or_not_at_all(rooms: Rooms) -> None:
     await rooms.befriend(1, 2)
-    handlers = dict(rooms.network._handlers)
-    rooms.network._handlers = {key: h for key, h in handlers.items() if key[1] != user_rpc.LOAD_NAMES.command}
+    handlers = dict(rooms.network._offers)
+    rooms.network._offers = {key: h for key, h in handlers.items() if key[1] != user_rpc.LOAD_NAMES.command}
     assert await refused(rooms.sync(2)) == "unavailable"
-    rooms.network._handlers = handlers
+    rooms.network._offers = handlers
     assert (await Device(rooms, 2).talk())["profile"]["name"] == "Ann"
