@@ -39,6 +39,7 @@ class EmbeddedWorkers:
         self._forgetting: set[asyncio.Task[None]] = set()
         self._pool: WorkerPool | None = None
         self._gone = _Gone()
+        self._is_stopping = False
 
     async def start(self, sockets: list[socket.socket]) -> None:
         """Raises CommandError. Keeps the sockets until `stop`."""
@@ -48,6 +49,7 @@ class EmbeddedWorkers:
 
     async def stop(self) -> None:
         """Within `worker_pool.STOP_S` and a second. Idempotent, also after a start that failed."""
+        self._is_stopping = True
         if self._pool is not None:
             await self._pool.stop()
         for channel in self._channels.values():
@@ -81,7 +83,7 @@ class EmbeddedWorkers:
         )
 
     def _on_gone(self, instance: str) -> None:
-        if instance:
+        if instance and not self._is_stopping:  # the table of routes goes with this process
             task = asyncio.get_running_loop().create_task(self._forget(instance))
             self._forgetting.add(task)
             task.add_done_callback(self._forgetting.discard)

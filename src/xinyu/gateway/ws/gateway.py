@@ -30,7 +30,7 @@ import random
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -94,7 +94,7 @@ class _Handler:
     decode: Callable[[msgspec.Raw], Any]
 
 
-class _Login(NamedTuple):
+class _Login(msgspec.Struct, frozen=True, gc=False):
     """A connection whose user is being routed: at its upgrade, or by the `session.open` that is `request`."""
 
     id: int

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from xinyu.base.errors import INVALID, NOT_FOUND, ORIGIN_REFUSED, XinYuError
 from xinyu.gateway.credentials import bearer_token
@@ -29,7 +31,7 @@ _DEVICE_ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,64}")
 _PLATFORMS: Final = frozenset(("web", "pc", "app"))
 
 
-class Upgrade(NamedTuple):
+class Upgrade(msgspec.Struct, frozen=True, gc=False):
     """One request. `token` or `ticket` may be ""; in our dialect both may: then `session.open` must follow."""
 
     codec: int
