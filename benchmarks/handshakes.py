@@ -30,6 +30,7 @@ from benchmarks.raw_websocket import SUBPROTOCOL
 from benchmarks.side_by_side.processes import cores, wait_until_quiet
 from benchmarks.side_by_side.servers import REFERENCE_NAME, running, servers
 from tests.server_process import ServerProcess
+from xinyu.base.token import AccessTokens
 from xinyu.bench import connect
 from xinyu.bench.clients import ClientOptions
 from xinyu.bench.error import BenchError
@@ -61,27 +62,19 @@ def measure(rounds: int, connections: int) -> list[Round]:
     with tempfile.TemporaryDirectory(prefix="xinyu-bench-") as scratch:
         tokens = create_data_directory(Path(scratch) / "data", users=connections)
         tokens_file = Path(scratch) / "tokens"
-        with _gateway(Path(scratch) / "data", server_cpu) as gateway, running(reference, server_cpu) as (pid, url):
-            bare = ClientOptions(url=url, server_pids=(pid,))
-            authenticated = ClientOptions(
-                url=gateway.websocket_url,
-                subprotocol=SUBPROTOCOL,
-                tokens_file=tokens_file,
-                server_pids=(gateway.pid,),
-            )
+        with gateway(Path(scratch) / "data", server_cpu) as server, running(reference, server_cpu) as (pid, url):
+            bare, users = ClientOptions(url=url, server_pids=(pid,)), authenticated(server, tokens_file)
             try:
                 if client_cpu is not None:
                     os.sched_setaffinity(0, {client_cpu})
                 found: list[Round] = []
                 for _ in range(rounds + 1):
-                    # Signing is not what is measured. Each token is another: its id is random.
-                    minted = [tokens.mint(user, "pc") for user in range(1, connections + 1)]
-                    tokens_file.write_text("\n".join(minted), encoding="ascii")
+                    mint(tokens, connections, tokens_file)
                     found.append(
                         {
-                            REFERENCE_NAME: _open(bare, connections),
-                            FIRST: _open(authenticated, connections),
-                            BACK: _open(authenticated, connections),
+                            REFERENCE_NAME: open_all(bare, connections),
+                            FIRST: open_all(users, connections),
+                            BACK: open_all(users, connections),
                         }
                     )
                 return found[1:]
@@ -90,7 +83,7 @@ def measure(rounds: int, connections: int) -> list[Round]:
 
 
 @contextmanager
-def _gateway(data_directory: Path, cpu: int | None) -> Iterator[ServerProcess]:
+def gateway(data_directory: Path, cpu: int | None) -> Iterator[ServerProcess]:
     """`xinyu serve`, pinned: a child begins where its parent is."""
     own = os.sched_getaffinity(0)
     server = ServerProcess(data_directory)
@@ -106,7 +99,20 @@ def _gateway(data_directory: Path, cpu: int | None) -> Iterator[ServerProcess]:
         server.stop()
 
 
-def _open(client: ClientOptions, connections: int) -> Handshakes:
+def authenticated(server: ServerProcess, tokens_file: Path) -> ClientOptions:
+    """Clients that log in with a token of the file each."""
+    return ClientOptions(
+        url=server.websocket_url, subprotocol=SUBPROTOCOL, tokens_file=tokens_file, server_pids=(server.pid,)
+    )
+
+
+def mint(tokens: AccessTokens, users: int, tokens_file: Path) -> None:
+    """Writes a token for each user, each another than before: its id is random. Signing is not what is measured."""
+    minted = [tokens.mint(user, "pc") for user in range(1, users + 1)]
+    tokens_file.write_text("\n".join(minted), encoding="ascii")
+
+
+def open_all(client: ClientOptions, connections: int) -> Handshakes:
     report = connect.run(client, connect.ConnectOptions(connections=connections))
     if report.problems:
         raise BenchError(report.problems[0])

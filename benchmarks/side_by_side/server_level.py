@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from benchmarks.side_by_side import logins
 from benchmarks.side_by_side.comparison import Comparison, Metric, Plot
 from benchmarks.side_by_side.processes import placed, wait_until_quiet
 from benchmarks.side_by_side.rounds import Contestant, Values
@@ -51,7 +52,8 @@ EXPLANATION: Final = """\
 The first column is a server in C (`benchmarks/reference/epoll_server.c`, an epoll loop without limits, deadlines or checks). CPU is the
 server's user and system time, counted from the moment when all connections are up. Memory is the slope of private pages between
 {first:,} and {all:,} connections. A client near 100 % of its core is the limit of the messages a second; messages a CPU second of the
-server do not depend on it. One scenario alone, on any echo server: `xinyu bench echo|idle|fanout|connect|churn URL --pid PID`."""  # noqa: E501
+server do not depend on it. A login is a handshake with the real server, token verified, user routed, first event sent; the C server asks
+for nothing. One scenario alone, on any echo server: `xinyu bench echo|idle|fanout|connect|churn URL --pid PID`."""  # noqa: E501
 
 
 def metrics_of(plan: Plan) -> tuple[Metric, ...]:
@@ -63,6 +65,10 @@ def metrics_of(plan: Plan) -> tuple[Metric, ...]:
         Metric("burst_per_s", f"{plan.burst} frames in a burst to {plan.burst_connections:,}: frames a second"),
         Metric("handshakes_per_cpu_s", "handshakes a CPU second"),
         Metric("handshakes_per_s", "handshakes a second"),
+        Metric("first_per_s", "users' first logins a second", of_reference="handshakes_per_s"),
+        Metric("first_per_cpu_s", "the same: a CPU second", of_reference="handshakes_per_cpu_s"),
+        Metric("back_per_s", "logins a second of users coming back", of_reference="handshakes_per_s"),
+        Metric("back_per_cpu_s", "the same: a CPU second", of_reference="handshakes_per_cpu_s"),
         Metric("user_bytes", "private memory an idle connection, bytes"),
         Metric("kernel_bytes", "kernel memory a connection, both ends, bytes"),
     )
@@ -72,6 +78,8 @@ def comparison(compared: Sequence[Server], plan: Plan, server_cpu: int | None) -
     """Of these servers, to be run; the C reference should be among them."""
 
     def describe(values: Values) -> str:
+        if "back_per_s" in values:
+            return f"{values['first_per_s']:,.0f} first logins a second, {values['back_per_s']:,.0f} coming back"
         return (
             f"{values['echo_per_cpu_s']:,.0f} messages and {values['handshakes_per_cpu_s']:,.0f} handshakes a CPU "
             f"second, {values[f'fanout_{plan.fanouts[0]}_us']:.2f} us a frame"
@@ -80,9 +88,12 @@ def comparison(compared: Sequence[Server], plan: Plan, server_cpu: int | None) -
     return Comparison(
         title="Servers",
         explanation=EXPLANATION.format(first=plan.idle_first, all=plan.idle_all),
-        contestants=tuple(
-            Contestant(each.name, partial(measure_fresh, each, plan, server_cpu), each.version, each.missing)
-            for each in compared
+        contestants=(
+            *(
+                Contestant(each.name, partial(measure_fresh, each, plan, server_cpu), each.version, each.missing)
+                for each in compared
+            ),
+            Contestant(OURS[0], partial(logins.measure, plan.handshakes, server_cpu)),
         ),
         reference=REFERENCE_NAME,
         ours=OURS,
