@@ -26,6 +26,7 @@ CODEC_LEGACY: Final[int]  # 0: the reference client's JSON dialect
 CODEC_JSON: Final[int]  # 1: xinyu.v1.json
 CODEC_PROTOBUF: Final[int]  # 2: xinyu.v1.protobuf
 STATE_VERSION: Final[int]  # version of the bytes that export() makes
+DONE: Final[object]  # what on_message returns instead of a call of release()
 DEBUG_BUILD: Final[bool]  # True when the extension was built with all of Cython's checks
 
 @final
@@ -55,7 +56,8 @@ class Engine:
         # Answer at once or later with accept(id, ...) or refuse(id, status).
         # None: every upgrade is accepted with codec 0 (what echo mode wants).
         on_message: Callable[[int, str | bytes, bool], object] | None = None,
-        # (id, data, is_text). Takes one unit of the connection's credit, given back by release(id).
+        # (id, data, is_text). Takes one unit of the connection's credit, given back by release(id), or at once where
+        # the callback returns DONE.
         # None: messages are dropped and their credit comes back at once.
         on_close: Callable[[int, int, int, int, bool], object] | None = None,
         # (id, user_id, session_id, code, clean): exactly once for every connection that accept() took, when it is gone;

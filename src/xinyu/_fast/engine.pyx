@@ -69,6 +69,8 @@ CODEC_JSON = 1
 CODEC_PROTOBUF = 2
 STATE_VERSION = STATE_FORMAT
 DEBUG_BUILD = XINYU_DEBUG_BUILD != 0
+cdef object _DONE = object()
+DONE = _DONE
 
 cdef enum:
     CODECS = 3
@@ -998,7 +1000,9 @@ cdef class Engine:
         self.unlooked += CALLBACK_STEPS
         try:
             data = _message_object(event)
-            self.on_message(connection_id(c), data, event.is_text != 0)
+            if (self.on_message(connection_id(c), data, event.is_text != 0) is _DONE and c.state == STATE_OPEN
+                    and c.credit < self.max_credit):
+                c.credit += 1
         except BaseException as exc:
             self._report(exc)
 

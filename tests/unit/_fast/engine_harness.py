@@ -71,10 +71,10 @@ class Harness:
         if self.auto is not None:
             assert self.engine.accept(id, **self.auto)
 
-    def _on_message(self, id: int, data: str | bytes, is_text: bool) -> None:
+    def _on_message(self, id: int, data: str | bytes, is_text: bool) -> object:
         assert isinstance(data, str) == is_text
         self.messages.append((id, data))
-        self.react(id, data)
+        return self.react(id, data)
 
     def _on_close(self, id: int, user_id: int, session_id: int, code: int, clean: bool) -> None:
         self.closes.append((id, user_id, session_id, code, clean))

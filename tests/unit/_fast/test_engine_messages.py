@@ -13,6 +13,7 @@ import uvloop
 
 from tests.unit._fast.engine_harness import MASK, Harness, request
 from xinyu._fast import engine as engine_module
+from xinyu._fast.engine import DONE
 from xinyu._fast.frames import build_frame
 
 
@@ -307,6 +308,34 @@ def test_credit_given_back_inside_the_callback() -> None:
         client.send(text_frames(500))
         h.until(lambda: len(h.messages) == 500)
         assert [data for _, data in h.messages] == [str(i) for i in range(500)]
+
+
+def test_a_callback_that_is_done_when_it_returns_keeps_no_credit() -> None:
+    with Harness(credit=1) as h:
+        client = h.open()
+        h.react = lambda _id, _data: DONE
+        client.text("a")
+        h.until(lambda: len(h.messages) == 1)
+        assert h.engine.credit_of(client.id) == 1
+        h.react = lambda id_, _data: h.engine.send(id_, "True is not DONE")
+        client.text("b")
+        h.until(lambda: len(h.messages) == 2)
+        assert h.engine.credit_of(client.id) == 0
+        h.react = lambda id_, _data: (h.engine.release(id_), DONE)[1]
+        assert h.engine.release(client.id)
+        client.text("c")  # released and done: never more than the whole
+        h.until(lambda: len(h.messages) == 3)
+        assert h.engine.credit_of(client.id) == 1
+
+
+def test_a_callback_that_ends_the_connection_and_is_done() -> None:
+    with Harness(credit=1) as h:
+        h.react = lambda id_, _data: (h.engine.abort(id_), DONE)[1]
+        client = h.open()
+        client.text("a")
+        h.until(lambda: h.closes)
+        assert h.closes[0][3] == 1006
+        assert h.engine.stats()["callback_errors"] == 0
 
 
 def test_a_reset_peer_at_zero_credit_is_closed_and_does_not_spin() -> None:

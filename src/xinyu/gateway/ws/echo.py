@@ -23,6 +23,7 @@ BROADCAST_PAYLOAD_BYTES: Final = 128
 DEFAULT_MAX_FRAGMENTS: Final = 1 << 20
 # One message of the largest size may wait for its peer, and a second one begin.
 BACKLOG_BYTES: Final = 2 * MAX_MESSAGE_BYTES
+_DONE: Final = fast.DONE
 _GO: Final = re.compile(r"go ([1-9][0-9]{0,5}|1000000)")
 _LONGEST_GO: Final = len("go 1000000")
 
@@ -55,7 +56,7 @@ class EchoGateway:
         loop.remove_reader(self.engine.fileno())
         self.engine.shutdown()
 
-    def _on_message(self, id: int, data: str | bytes, is_text: bool) -> None:
+    def _on_message(self, id: int, data: str | bytes, is_text: bool) -> object:
         engine = self.engine
         if len(data) <= _LONGEST_GO and isinstance(data, str) and (match := _GO.fullmatch(data)):
             engine.broadcast_rounds(self._broadcast, int(match[1]))
@@ -63,7 +64,7 @@ class EchoGateway:
             engine.send(id, data)
         else:
             engine.send(id, data, binary=True)
-        engine.release(id)
+        return _DONE
 
     def _on_error(self, error: BaseException) -> None:
         log.error("echo_failed", exc_info=error)
