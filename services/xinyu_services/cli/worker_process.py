@@ -19,6 +19,7 @@ import sys
 from typing import Any, Final
 
 import msgspec
+import structlog
 import uvloop
 
 from xinyu_services.cli.failure import CommandError, one_line_failures
@@ -69,9 +70,14 @@ def main() -> None:
     # Ctrl-C reaches every process of the terminal's group: it is the parent that says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise_file_limit()
-    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    line = sys.stdin.buffer.readline()
+    if not line:  # the parent has gone already
+        return
+    orders = msgspec.json.decode(line, type=Orders)
     configure_logging(LogSettings(level=orders.log_level, format=orders.log_format))
     listening = socket.socket(fileno=orders.descriptor)
+    if isinstance(orders.work, GatewayOrders):
+        structlog.contextvars.bind_contextvars(gateway=orders.work.instance)
     with one_line_failures(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(orders.work, listening))
 
