@@ -16,6 +16,7 @@ import tarfile
 import urllib.request
 import zipfile
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -23,6 +24,8 @@ import xinyu
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.timeout(900)
+# The Python of Debian 12 is older than this argument.
+SAFELY: Final[dict[str, Any]] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
@@ -66,7 +69,7 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from the unpacked sdist, then given its manylinux tag."""
     source = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(sdist) as archive:
-        archive.extractall(source, filter="data")
+        archive.extractall(source, **SAFELY)
     (tree,) = source.iterdir()
     raw = tmp_path_factory.mktemp("raw")
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", raw, ".", cwd=tree)
@@ -128,7 +131,7 @@ def test_the_wheel_holds_every_room(wheel: Path) -> None:
 
 def test_a_second_build_ships_no_deleted_module(sdist: Path, tmp_path: Path) -> None:
     with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path, **SAFELY)
     (tree,) = tmp_path.iterdir()
     gone = tree / "src/xinyu/base/gone.py"
     gone.write_text("")

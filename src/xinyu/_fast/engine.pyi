@@ -214,7 +214,8 @@ class Engine:
     def stats(self) -> dict[str, int]:
         """Counters since the start and gauges. Gauges: connections (all states), open, handshaking, users, talks,
         backlog_bytes, paused (open, but not read), unfinished (in the middle of a frame or a message), broadcasts,
-        connection_bytes (of one struct). Counters: sockets_accepted, upgrades, accepted, refused, closed, messages_in,
+        connection_bytes (of one struct). Counters: sockets_accepted, upgrades, accepted, refused, closed, reads, writes
+        (system calls), messages_in,
         messages_out, bytes_in, bytes_out, pings_out, pongs_in, legacy_pings, dropped_ephemeral, dropped_messages,
         closed_slow, closed_silent, closed_login, closed_expired, closed_protocol, handshake_timeouts, upgrade_timeouts,
         accept_pauses, callback_errors, polls. Live objects: live_memberships;

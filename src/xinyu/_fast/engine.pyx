@@ -288,6 +288,7 @@ cdef class Engine:
     # -- gauges and counters (stats())
     cdef uint32_t open_count
     cdef uint64_t opened_serial
+    cdef uint64_t n_reads, n_writes  # system calls
     cdef uint64_t n_sockets, n_upgrades, n_accepted, n_refused, n_closed, n_messages_in, n_messages_out, n_bytes_in
     cdef uint64_t n_bytes_out, n_pings_out, n_pongs_in, n_legacy_pings, n_dropped_ephemeral, n_dropped_messages
     cdef uint64_t n_closed_slow, n_closed_silent, n_closed_login, n_closed_expired, n_closed_protocol
@@ -798,6 +799,7 @@ cdef class Engine:
         cdef ssize_t n
         if c.state == STATE_HANDSHAKE:
             room = self.max_head + 1 - (c.input.length if c.input != NULL else 0)
+        self.n_reads += 1
         n = socket_recv(c.fd, self.received, room)
         if n < 0:
             if errno != EAGAIN and errno != EINTR:
@@ -1265,6 +1267,7 @@ cdef class Engine:
             vectors[1].iov_len = body_size
             message.msg_iov = &vectors[0 if head_size else 1]
             message.msg_iovlen = 2 if head_size else 1
+            self.n_writes += 1
             n = socket_sendmsg(c.fd, &message)
             if n < 0:
                 if errno != EAGAIN and errno != EINTR:
@@ -1362,6 +1365,7 @@ cdef class Engine:
         if n == 0:
             return True
         self.cork_used = 0
+        self.n_writes += 1
         written = socket_send(c.fd, self.corked, n)
         if written < 0:
             if errno != EAGAIN and errno != EINTR:
@@ -1433,6 +1437,7 @@ cdef class Engine:
                     count += 1
                 node = node.next
             message.msg_iovlen = <size_t>count
+            self.n_writes += 1
             n = socket_sendmsg(c.fd, &message)
             if n < 0:
                 if errno != EAGAIN and errno != EINTR:
@@ -1555,6 +1560,7 @@ cdef class Engine:
                 vectors[k].iov_len = buffer.length
             message.msg_iov = vectors
             message.msg_iovlen = times
+            self.n_writes += 1
             n = socket_sendmsg(c.fd, &message)
             if n < 0:
                 if errno != EAGAIN and errno != EINTR:
@@ -2437,6 +2443,8 @@ cdef class Engine:
             "accepted": self.n_accepted,
             "refused": self.n_refused,
             "closed": self.n_closed,
+            "reads": self.n_reads,
+            "writes": self.n_writes,
             "messages_in": self.n_messages_in,
             "messages_out": self.n_messages_out,
             "bytes_in": self.n_bytes_in,

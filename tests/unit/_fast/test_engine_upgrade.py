@@ -352,6 +352,7 @@ def test_a_connection_opens_bound_and_with_its_first_message_in_one_write() -> N
         assert h.closes[0][1:3] == (7, 1)
 
 
+@pytest.mark.whole_io  # the first write must meet the reset
 def test_whoever_is_gone_before_it_opens_is_bound_to_nobody() -> None:
     with Harness(decide=True) as h:
         client = h.connect()

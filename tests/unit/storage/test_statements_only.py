@@ -250,8 +250,7 @@ async def test_cancelled_after_its_commit_was_sent_it_is_committed(database: Sql
         task = asyncio.create_task(database.write(put(key), statements_only=True))
         await asyncio.sleep(0)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await asyncio.gather(task, return_exceptions=True)  # a quick thread has answered already
         await database.write(put(100 + key), statements_only=bool(key % 2))
     assert await keys(database) == [*range(20), *range(100, 120)]
 
