@@ -100,11 +100,12 @@ class RockChannel:
                 raise self._unavailable()
             self._connecting = loop.create_task(self._connect(loop))
             self._connecting.add_done_callback(self._on_connected)
-        try:
-            return await asyncio.wait_for(asyncio.shield(self._connecting), max(0.0, deadline_s - loop.time()))
-        except TimeoutError:
-            # Nothing was sent.
-            raise self._unavailable() from None
+        connecting = self._connecting
+        # Not wait_for: when the channel is closed this task is cancelled, and its waiters must not be.
+        await asyncio.wait((connecting,), timeout=max(0.0, deadline_s - loop.time()))
+        if not connecting.done() or connecting.cancelled():
+            raise self._unavailable()  # nothing was sent
+        return connecting.result()
 
     def _unavailable(self) -> XinYuError:
         return XinYuError(UNAVAILABLE)

@@ -173,6 +173,19 @@ async def test_a_peer_that_takes_the_connection_and_says_nothing_costs_no_more_t
         silent.close()
 
 
+async def test_a_channel_that_is_closed_while_it_connects_refuses_who_waits_and_cancels_nobody() -> None:
+    silent = socket.create_server(("127.0.0.1", 0))
+    try:
+        async with calling(silent.getsockname()[1], SECRET) as channel:
+            calls = [asyncio.create_task(channel.call(TYPING, REQUEST, timeout_s=30)) for _ in range(3)]
+            accepted, _ = await asyncio.to_thread(silent.accept)
+            await channel.close()
+            accepted.close()
+            assert [await reason(call) for call in calls] == ["unavailable"] * 3
+    finally:
+        silent.close()
+
+
 async def test_many_first_calls_share_one_connection() -> None:
     async with site(SECRET) as there, calling(there.server.port, SECRET) as channel:
         await asyncio.gather(*(channel.call(TYPING, REQUEST) for _ in range(100)))
