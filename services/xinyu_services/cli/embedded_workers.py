@@ -57,9 +57,6 @@ class EmbeddedWorkers:
         await self._rooms.stop()
         await asyncio.gather(*self._forgetting)
 
-    def pids(self) -> list[int]:
-        return [] if self._pool is None else self._pool.pids()
-
     def channel(self, _room: str, instance: str) -> Channel:
         """To the gateway of that name."""
         return self._channels.get(instance) or self._gone
@@ -78,6 +75,10 @@ class EmbeddedWorkers:
 
     def _on_ready(self, work: EchoOrders | GatewayOrders, rpc_port: int) -> None:
         assert isinstance(work, GatewayOrders)
+        # A life that ended before its first call has left no word of itself (`_on_gone`).
+        worker = work.instance.removesuffix(work.incarnation)
+        for earlier in [instance for instance in self._channels if instance.startswith(worker)]:
+            del self._channels[earlier]
         self._channels[work.instance] = RockChannel(
             "127.0.0.1", rpc_port, caller="embedded", secret=self._cluster_secret
         )

@@ -66,7 +66,7 @@ class RockChannel:
         return await line.call(loop, method, request, deadline_s)
 
     async def connect(self, timeout_s: float = CONNECT_WITHIN_S) -> None:
-        """Connects now. Raises UNAVAILABLE or DEADLINE."""
+        """Connects now. Raises UNAVAILABLE."""
         loop = asyncio.get_running_loop()
         await self._connected(loop, loop.time() + timeout_s)
 
@@ -97,18 +97,15 @@ class RockChannel:
             return line
         if self._connecting is None:
             if self._is_closed or loop.time() < self._next_try_s:
-                raise self._unavailable()
+                raise XinYuError(UNAVAILABLE)
             self._connecting = loop.create_task(self._connect(loop))
             self._connecting.add_done_callback(self._on_connected)
         connecting = self._connecting
         # Not wait_for: when the channel is closed this task is cancelled, and its waiters must not be.
         await asyncio.wait((connecting,), timeout=max(0.0, deadline_s - loop.time()))
         if not connecting.done() or connecting.cancelled():
-            raise self._unavailable()  # nothing was sent
+            raise XinYuError(UNAVAILABLE)  # nothing was sent
         return connecting.result()
-
-    def _unavailable(self) -> XinYuError:
-        return XinYuError(UNAVAILABLE)
 
     def _on_connected(self, connecting: asyncio.Task[_Line]) -> None:
         self._connecting = None
@@ -134,7 +131,7 @@ class RockChannel:
                     raise
         except (OSError, TimeoutError, XinYuError) as error:
             log.warning("rock_not_connected", host=self.host, port=self.port, error=str(error))
-            raise self._unavailable() from None
+            raise XinYuError(UNAVAILABLE) from None
         return line
 
 
