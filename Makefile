@@ -7,6 +7,8 @@
 #                                                                           has the parts alone, for who works on them
 #   test    everything, the debug build of the extensions included  wire    xinyu.wire from proto/
 #   wheel   an sdist, and a wheel built out of it, in dist/         clean   all that these made, except ./data
+#   cluster every role as a process of its own, with MariaDB, Redis, ZooKeeper and nginx, in the foreground (./cluster)
+#   smoke   two people chat through a server that runs (URL=...)
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,7 +21,7 @@ APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends
 # Two makes in one checkout wait for each other.
 LOCKED = mkdir -p build && flock build/.lock
 
-.PHONY: build run test check bench bench-quick bench-micro wire wheel clean test-system
+.PHONY: build run cluster test smoke check bench bench-quick bench-micro wire wheel clean test-system cluster-system
 .DEFAULT_GOAL := build
 
 build: $(VENV)/.built
@@ -27,8 +29,19 @@ build: $(VENV)/.built
 run: build
 	@exec $(BIN)/xinyu serve
 
+cluster: build cluster-system
+	@exec $(BIN)/xinyu cluster run
+
+# Two processes or more share the tests; most of them wait for servers. Alone: make test SIDE_BY_SIDE=
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
 test: $(VENV)/.test build test-system
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests $(SIDE_BY_SIDE)
+
+# The core flow against a server that runs, over its one public address.
+URL ?= http://127.0.0.1:9000
+smoke: $(VENV)/.test build
+	@$(BIN)/python -m tests.smoke $(URL)
 
 check: $(VENV)/.test build
 	$(BIN)/python -m pytest -q tests/unit/test_architecture.py tests/unit/test_static_checks.py
@@ -51,7 +64,7 @@ wheel: $(VENV)/.test
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf benchmarks/peers/node_modules
+	rm -rf benchmarks/peers/node_modules tests/integration/rpc/node_client/node_modules
 	rm -f src/xinyu/_fast/*.so
 	find $(ROOMS) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -91,6 +104,14 @@ $(VENV)/.created:
 
 HAS_HEADERS := import ensurepip, os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
 
-# The browser tests drive the system's Chromium.
-test-system:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && $(APT) install chromium >/dev/null; } || { echo "missing: chromium (Debian: apt-get install chromium)" >&2; exit 1; }
+# The tests drive the system's Chromium, call from Node (which installs its gRPC by npm), and start MariaDB, Redis, ZooKeeper and nginx of their own; so does `xinyu env`.
+SERVER_PACKAGES := mariadb-server redis-server nginx-light default-jre-headless libzookeeper-java libslf4j-java
+# A Node that is there already may not go together with Debian's.
+NODE_PACKAGES = $$(command -v node >/dev/null && command -v npm >/dev/null || echo nodejs npm)
+HAS_SERVERS = PATH="$$PATH:/usr/sbin"; command -v mariadbd redis-server nginx java && [ -e /usr/share/java/zookeeper.jar ]
+
+cluster-system:
+	@{ $(HAS_SERVERS); } >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && $(APT) install $(SERVER_PACKAGES) >/dev/null; } || { echo "missing: apt-get install $(SERVER_PACKAGES)" >&2; exit 1; }
+
+test-system: cluster-system
+	@{ command -v chromium && command -v node && command -v npm; } >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && $(APT) install chromium $(NODE_PACKAGES) >/dev/null; } || { echo "missing: apt-get install chromium nodejs npm" >&2; exit 1; }

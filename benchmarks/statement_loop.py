@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -16,7 +17,7 @@ from sqlalchemy import Connection
 
 from xinyu.base.clock import SystemClock
 from xinyu.delivery.outbox import Event, Outbox
-from xinyu.storage.dialect import SQLITE
+from xinyu.storage.dialect import SQLITE, Dialect
 from xinyu.storage.sqlite import CACHE_KIB, WAL_AUTOCHECKPOINT_PAGES
 from xinyu_services.message.model import Member, StoredMessage, Talk, TalkKey, TalkMode
 from xinyu_services.message.store import MessageStore
@@ -49,11 +50,12 @@ class _Recorder:
         return []
 
 
-def lane_statements(batch: int = BATCH) -> list[str]:
+@cache
+def lane_statements(batch: int = BATCH, dialect: Dialect = SQLITE) -> list[str]:
     """The eight statements of a batch of sends in as many talks, as texts."""
     recorder = _Recorder()
     connection = cast(Connection, recorder)
-    store = MessageStore(SQLITE)
+    store = MessageStore(dialect)
     ids = range(1, batch + 1)
     talks = [Talk(i, TalkKey(TalkMode.SINGLE, i, i + 1), 1, 0, 1, 0, 1, 0, 1, "", 0, 0, 0, 0) for i in ids]
     members = [Member(i, i, 3, 1, 0, 0, 1, None, 1, 0, 0, 0, 0, 0) for i in ids]
@@ -62,7 +64,7 @@ def lane_statements(batch: int = BATCH) -> list[str]:
     store.insert_messages(connection, messages)
     store.upsert_heads(connection, talks)
     store.upsert_cursors(connection, members, ("sent_sequence",))
-    outbox = Outbox("message", SQLITE, "loop", SystemClock())
+    outbox = Outbox("message", dialect, "loop", SystemClock())
     outbox.finished(1)
     outbox.open().write(connection, [Event("m", (1, 1, 0))])
     return recorder.texts

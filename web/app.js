@@ -22,7 +22,12 @@ async function signIn(session) {
     },
   });
   client.addEventListener("ended", ({ detail }) => {
-    const words = { kicked: strings.kicked, replaced: strings.replaced };
+    const words = {
+      kicked: strings.kicked,
+      replaced: strings.replaced,
+      passwordChanged: strings.passwordChanged,
+      everywhere: strings.everywhere,
+    };
     leave(words[detail.reason] ?? strings.signedOut);
   });
   await client.start();

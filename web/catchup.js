@@ -143,20 +143,20 @@ export class Catchup {
   }
 
   /**
-   * Fetches what is missing of a talk between `lowest` and its newest number, newest first.
+   * Fetches what is missing of a talk between `lowest` and `highest` (its newest number), newest first.
    * Resolves to true when nothing is missing any more. Calls for one talk run one after another.
    */
-  async fill(talkId, lowest) {
+  async fill(talkId, lowest, highest = Infinity) {
     const generation = this.generation;
     const before = this.filling.get(talkId) ?? Promise.resolve();
-    const mine = before.then(() => this.fillNow(talkId, lowest, generation));
+    const mine = before.then(() => this.fillNow(talkId, lowest, highest, generation));
     this.filling.set(talkId, mine.catch(() => false));
     return mine;
   }
 
-  async fillNow(talkId, lowest, generation) {
+  async fillNow(talkId, lowest, highest, generation) {
     for (let turn = 0; turn < ASK_AGAIN_MAX; turn += 1) {
-      const missing = this.replica.missing(talkId, lowest);
+      const missing = this.replica.missing(talkId, lowest, highest);
       const talk = this.replica.talks.get(talkId);
       if (!missing.length || !talk) return Boolean(talk);
       if (!this.online || this.generation !== generation) return false;
@@ -184,14 +184,13 @@ export class Catchup {
       if (!talk || !this.online || this.generation !== generation) return;
       if (talk.roster && talk.roster_change >= talk.change) return;
       const epoch = this.replica.epoch;
-      const answer = await this.request("im.talk.members", {
-        talk_id: talkId,
-        change: talk.roster ? talk.roster_change : 0,
-      });
+      const change = talk.roster ? talk.roster_change : 0;
+      const answer = await this.request("im.talk.members", { talk_id: talkId, change });
       if (this.generation !== generation) return;
       const result = this.replica.applyRoster(talk, epoch, answer);
       this.onChange();
       if (result !== OLD) return;
+      if (answer.change > change) turn = -1; // a page of a large group's; only answers that are too old are counted
     }
   }
 }

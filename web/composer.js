@@ -6,6 +6,7 @@ import { toast } from "./toast.js";
 
 const TEXT_MAX = 4096;
 const HEIGHT_MAX_PX = 160;
+const PICTURES = "image/jpeg,image/png,image/webp,image/gif";
 const drafts = new Map();
 
 /** Forgets what was written and not sent, when the user logs out. */
@@ -18,17 +19,28 @@ export class Composer {
    * @param {object} options
    * @param {number} options.talkId
    * @param {(text: string, quoteId: string) => boolean} options.onSend false keeps the text
+   * @param {(record: object, text: string) => Promise<void>} options.onEdit
+   * @param {(button: Element) => void} options.onMore
+   * @param {(files: File[], kind: "picture" | "file") => void} options.onFiles
    * @param {() => void} options.onTyping
    */
-  constructor({ talkId, onSend, onTyping }) {
+  constructor({ talkId, onSend, onEdit, onMore, onFiles, onTyping }) {
     this.talkId = talkId;
     this.onSend = onSend;
+    this.onEdit = onEdit;
     this.quoted = null;
+    this.edited = null;
     this.input = h("textarea", { class: "composer-input", rows: "1", placeholder: strings.composer, "aria-label": strings.composer, value: drafts.get(talkId) ?? "" });
     this.button = h("button", { class: "send-button", type: "submit", "aria-label": strings.send, title: strings.send }, icon("send"));
     this.quote = h("div", { class: "composer-quote", hidden: true });
     this.blocked = h("p", { class: "composer-blocked", hidden: true });
-    this.form = h("form", { class: "composer-form" }, this.input, this.button);
+    const pickers = [
+      filePicker("picture", strings.sendPicture, PICTURES, (files) => onFiles(files, "picture")),
+      filePicker("file", strings.sendFile, null, (files) => onFiles(files, "file")),
+    ];
+    const more = h("button", { class: "icon-button", type: "button", "aria-label": strings.sendMore, title: strings.sendMore, "aria-haspopup": "menu" }, icon("plus"));
+    more.addEventListener("click", () => onMore(more));
+    this.form = h("form", { class: "composer-form" }, h("span", { class: "file-picker" }, more), ...pickers, this.input, this.button);
     this.node = h("div", { class: "composer" }, this.quote, this.form, this.blocked);
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -38,8 +50,8 @@ export class Composer {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
         this.submit();
-      } else if (event.key === "Escape" && this.quoted) {
-        this.reply(null);
+      } else if (event.key === "Escape" && (this.quoted || this.edited)) {
+        this.release();
       }
     });
     this.input.addEventListener("input", () => {
@@ -51,8 +63,11 @@ export class Composer {
 
   changed() {
     const { value } = this.input;
-    if (value) drafts.set(this.talkId, value);
-    else drafts.delete(this.talkId);
+    // What is being edited is no draft.
+    if (!this.edited) {
+      if (value) drafts.set(this.talkId, value);
+      else drafts.delete(this.talkId);
+    }
     this.button.disabled = !value.trim();
     this.fit();
   }
@@ -70,22 +85,67 @@ export class Composer {
       toast(strings.tooLong(TEXT_MAX), "is-error");
       return;
     }
+    if (this.edited) {
+      this.submitEdit(this.edited, text);
+      return;
+    }
     if (!this.onSend(text, this.quoted?.msg_id ?? "")) return;
+    this.clear();
+  }
+
+  async submitEdit(record, text) {
+    this.button.disabled = true;
+    try {
+      await this.onEdit(record, text);
+      if (this.edited === record) this.release();
+    } catch (error) {
+      this.button.disabled = false;
+      toast(error.message, "is-error");
+    }
+  }
+
+  text() {
+    return this.input.value.trim();
+  }
+
+  clear() {
     this.input.value = "";
-    this.reply(null);
+    this.release();
     this.changed();
   }
 
-  /** Answers a record, {msg_id}, shown as `text`; null ends it. */
-  reply(record, text = "") {
+  /** Answers a record, {msg_id}, shown as `text`. */
+  reply(record, text) {
+    this.release();
     this.quoted = record;
-    this.quote.hidden = !record;
-    this.quote.replaceChildren();
-    if (!record) return;
+    this.showTarget(text, strings.cancelReply);
+  }
+
+  /** Changes a record whose words are `text`. */
+  edit(record, text) {
+    this.release();
+    this.edited = record;
+    this.showTarget(strings.editing, strings.cancelEdit);
+    this.input.value = text;
+    this.changed();
+  }
+
+  showTarget(text, cancelLabel) {
+    this.quote.hidden = false;
     this.quote.append(
       h("span", { class: "quote" }, text),
-      h("button", { class: "icon-button", type: "button", "aria-label": strings.cancelReply, onclick: () => this.reply(null) }, icon("close")),
+      h("button", { class: "icon-button", type: "button", "aria-label": cancelLabel, onclick: () => this.release() }, icon("close")),
     );
+    this.focus();
+  }
+
+  /** Ends answering or changing; what was written before an edit comes back. */
+  release() {
+    if (this.edited) this.input.value = drafts.get(this.talkId) ?? "";
+    this.quoted = this.edited = null;
+    this.quote.hidden = true;
+    this.quote.replaceChildren();
+    this.changed();
     this.focus();
   }
 
@@ -99,4 +159,15 @@ export class Composer {
   focus() {
     this.input.focus({ preventScroll: true });
   }
+}
+
+/** A button that lets the user pick files. */
+function filePicker(iconName, label, accept, onFiles) {
+  const input = h("input", { type: "file", hidden: true, multiple: true, accept, "aria-label": label });
+  input.addEventListener("change", () => {
+    onFiles([...input.files]);
+    input.value = ""; // the same file may be picked again
+  });
+  const button = h("button", { class: "icon-button", type: "button", "aria-label": label, title: label, onclick: () => input.click() }, icon(iconName));
+  return h("span", { class: "file-picker" }, button, input);
 }

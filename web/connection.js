@@ -9,7 +9,7 @@
  */
 import { ApiError } from "./api-error.js";
 import { backoffDelay } from "./backoff.js";
-import { strings } from "./strings.js";
+import { refusalText, strings } from "./strings.js";
 
 const SUBPROTOCOL = "xinyu.v1.json";
 const READY_DEADLINE_MS = 10_000;
@@ -171,7 +171,7 @@ export class Connection {
     if (event === "ack") request.resolve(payload);
     else {
       const { error_code: status, error_message: message, reason, retry_after_ms: retryAfterMs } = payload;
-      request.reject(new ApiError(status ?? 500, message || strings.serverTrouble(status), reason, retryAfterMs));
+      request.reject(new ApiError(status ?? 500, refusalText(reason, message || strings.serverTrouble(status)), reason, retryAfterMs));
     }
   }
 

@@ -1,4 +1,4 @@
-/** Requests that wait for an answer, and the user's friends. */
+/** Requests and applications that wait for an answer, the user's friends, and the way to public groups. */
 import { avatar } from "./avatar.js";
 import { h, reconcile } from "./dom.js";
 import { icon } from "./icons.js";
@@ -10,13 +10,16 @@ import { PAIR } from "./xinyu.js";
 export class ContactsView {
   /**
    * @param {import("./xinyu.js").XinYu} client
-   * @param {{openChat: (talkId: number) => void, addContact: () => void}} actions
+   * @param {{openChat: (talkId: number) => void, addContact: () => void, findGroups: () => void}} actions
    */
   constructor(client, actions) {
     this.client = client;
     this.actions = actions;
     this.requestsTitle = h("h2", { class: "section-title" }, strings.requests);
     this.requests = h("ul", { class: "person-list", "aria-label": strings.requests });
+    this.applicationsTitle = h("h2", { class: "section-title" }, strings.groupApplications);
+    this.applications = h("ul", { class: "person-list", "aria-label": strings.groupApplications });
+    this.findGroups = h("button", { class: "button is-wide", type: "button", onclick: () => actions.findGroups() }, icon("search"), strings.publicGroups);
     this.friendsTitle = h("h2", { class: "section-title" }, strings.friends);
     this.friends = h("ul", { class: "person-list", "aria-label": strings.friends });
     this.empty = h(
@@ -29,14 +32,18 @@ export class ContactsView {
     this.node = h(
       "section",
       { class: "panel", "aria-label": strings.contacts },
+      this.findGroups,
       this.requestsTitle,
       this.requests,
+      this.applicationsTitle,
+      this.applications,
       this.friendsTitle,
       this.friends,
       this.empty,
     );
     this.soon = renderSoon(() => this.draw());
     client.addEventListener("change", this.soon);
+    client.applications.addEventListener("change", this.soon);
     this.draw();
   }
 
@@ -51,43 +58,33 @@ export class ContactsView {
       this.friends,
       friends.map((row) => ({ key: String(row.user_id), signature: JSON.stringify(row), build: () => this.friend(row) })),
     );
+    const { items } = this.client.applications;
+    reconcile(
+      this.applications,
+      items.map((item) => ({ key: String(item.id), signature: JSON.stringify(item), build: () => this.application(item) })),
+    );
+    this.applicationsTitle.hidden = this.applications.hidden = items.length === 0;
     this.requestsTitle.hidden = this.requests.hidden = requests.length === 0;
     this.friendsTitle.hidden = this.friends.hidden = friends.length === 0;
-    this.empty.hidden = friends.length + requests.length > 0;
+    this.empty.hidden = friends.length + requests.length + items.length > 0;
   }
 
   request(row) {
-    const answer = async (path, note) => {
-      accept.disabled = decline.disabled = true;
-      try {
-        await this.client.call(path, { apply_id: row.id, remark: "" });
-        toast(note);
-      } catch (error) {
-        accept.disabled = decline.disabled = false;
-        toastError(error);
-      }
-    };
-    const accept = h("button", { class: "button is-primary is-small", type: "button" }, strings.accept);
-    accept.addEventListener("click", () => answer("contact-apply/accept", strings.accepted(row.nickname)));
-    const decline = h(
-      "button",
-      { class: "icon-button", type: "button", title: strings.decline, "aria-label": strings.declineOf(row.nickname) },
-      icon("close"),
-    );
-    decline.addEventListener("click", () => answer("contact-apply/decline", strings.declined(row.nickname)));
-    return h(
-      "li",
-      { class: "person" },
-      avatar({ id: row.friend_id, name: row.nickname, url: row.avatar }),
-      h(
-        "span",
-        { class: "person-text" },
-        h("span", { class: "person-name" }, row.nickname),
-        h("span", { class: "person-detail" }, row.remark),
-      ),
-      accept,
-      decline,
-    );
+    const answer = (path) => this.client.call(path, { apply_id: row.id, remark: "" });
+    return question({ id: row.friend_id, nickname: row.nickname, avatar: row.avatar, detail: row.remark }, [
+      [() => answer("contact-apply/accept"), strings.accepted(row.nickname)],
+      [() => answer("contact-apply/decline"), strings.declined(row.nickname)],
+    ]);
+  }
+
+  /** Somebody wants into a group that the user manages. */
+  application(item) {
+    const { applications } = this.client;
+    const detail = item.remark ? `${item.group_name}: ${item.remark}` : item.group_name;
+    return question({ id: item.user_id, nickname: item.nickname, avatar: item.avatar, detail }, [
+      [() => applications.answer("group-apply/agree", item.id), strings.agreed(item.nickname)],
+      [() => applications.answer("group-apply/decline", item.id), strings.declined(item.nickname)],
+    ]);
   }
 
   friend(row) {
@@ -119,5 +116,34 @@ export class ContactsView {
 
   dispose() {
     this.client.removeEventListener("change", this.soon);
+    this.client.applications.removeEventListener("change", this.soon);
   }
+}
+
+/** Somebody who wants something, with yes and no; each an action and what is said once it is done. */
+function question({ id, nickname, avatar: url, detail }, [yes, no]) {
+  const answer = async ([act, note]) => {
+    accept.disabled = decline.disabled = true;
+    try {
+      await act();
+      toast(note);
+    } catch (error) {
+      accept.disabled = decline.disabled = false;
+      toastError(error);
+    }
+  };
+  const accept = h("button", { class: "button is-primary is-small", type: "button", onclick: () => answer(yes) }, strings.accept);
+  const decline = h(
+    "button",
+    { class: "icon-button", type: "button", title: strings.decline, "aria-label": strings.declineOf(nickname), onclick: () => answer(no) },
+    icon("close"),
+  );
+  return h(
+    "li",
+    { class: "person" },
+    avatar({ id, name: nickname, url }),
+    h("span", { class: "person-text" }, h("span", { class: "person-name" }, nickname), h("span", { class: "person-detail" }, detail)),
+    accept,
+    decline,
+  );
 }

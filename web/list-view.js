@@ -1,9 +1,10 @@
-/** The conversation list: pinned first, then newest, with digest, time and unread number. */
+/** The conversation list: pinned first, then newest, with digest, time and unread number; and the search over all. */
 import { avatar } from "./avatar.js";
 import { h, reconcile } from "./dom.js";
 import { icon } from "./icons.js";
-import { digestOf, isRevoked, isSystemLine } from "./message-content.js";
+import { digestOf, isRevoked, isSystemLine, SENT_TYPES } from "./message-content.js";
 import { renderSoon } from "./render-soon.js";
+import { KEYWORD_MAX, SearchResults } from "./search-results.js";
 import { strings } from "./strings.js";
 import { completeText, listText } from "./time-text.js";
 import { GROUP } from "./xinyu.js";
@@ -14,27 +15,40 @@ export class ListView {
   /**
    * @param {import("./xinyu.js").XinYu} client
    * @param {import("./typing.js").Typing} typing
+   * @param {import("./presence.js").Presence} presence
    * @param {() => void} addContact
    */
-  constructor(client, typing, addContact) {
+  constructor(client, typing, presence, addContact) {
     this.client = client;
     this.addContact = addContact;
     this.typing = typing;
+    this.presence = presence;
     this.openTalkId = null;
     this.list = h("ul", { class: "talk-list" });
     this.empty = h("div", { class: "empty" });
-    this.search = h("input", { class: "input search", type: "search", placeholder: strings.searchChats, "aria-label": strings.searchChats });
+    this.search = h("input", { class: "input search", type: "search", maxlength: KEYWORD_MAX, placeholder: strings.searchChats, "aria-label": strings.searchChats });
+    this.results = new SearchResults(client, {});
     this.node = h(
       "section",
       { class: "panel", "aria-label": strings.chats },
       h("div", { class: "search-box" }, icon("search"), this.search),
       this.list,
       this.empty,
+      this.results.node,
     );
     this.soon = renderSoon(() => this.draw());
-    this.search.addEventListener("input", this.soon);
+    this.search.addEventListener("input", () => {
+      this.soon();
+      this.results.search(this.search.value.trim());
+    });
+    this.search.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      this.search.value = "";
+      this.results.search("");
+      this.soon();
+    });
     for (const type of ["change", "outgoing"]) client.addEventListener(type, this.soon);
-    typing.addEventListener("change", this.soon);
+    for (const hints of [typing, presence]) hints.addEventListener("change", this.soon);
     this.minute = setInterval(this.soon, 60_000);
     this.draw();
   }
@@ -74,16 +88,12 @@ export class ListView {
         build: () => this.item(entry),
       })),
     );
-    this.empty.hidden = entries.length > 0;
+    this.empty.hidden = entries.length > 0 || Boolean(wanted);
     if (!entries.length) {
       this.empty.replaceChildren(
-        h("p", { class: "empty-title" }, wanted ? strings.noMatch : strings.noChats),
-        ...(wanted
-          ? []
-          : [
-              h("p", { class: "empty-hint" }, strings.noChatsHint),
-              h("button", { class: "button is-primary", type: "button", onclick: this.addContact }, strings.addContact),
-            ]),
+        h("p", { class: "empty-title" }, strings.noChats),
+        h("p", { class: "empty-hint" }, strings.noChatsHint),
+        h("button", { class: "button is-primary", type: "button", onclick: this.addContact }, strings.addContact),
       );
     }
   }
@@ -92,9 +102,10 @@ export class ListView {
     const { replica, outgoing, uid, people } = this.client;
     const record = replica.newestRecord(row.talk_id);
     const waiting = outgoing.of(row.talk_id).at(-1);
-    let digest = record ? digestOf(record, uid) : "";
+    const isOver = record?.expires_at_ms > 0 && record.expires_at_ms <= Date.now();
+    let digest = record && !isOver ? digestOf(record, uid) : "";
     let kind = "";
-    if (record && !isSystemLine(record) && !isRevoked(record)) {
+    if (record && !isOver && !isSystemLine(record) && !isRevoked(record)) {
       if (record.from_id === uid) digest = row.talk_mode === GROUP ? strings.ownPrefix(digest) : digest;
       else if (row.talk_mode === GROUP) {
         digest = strings.senderPrefix(people.name(record.from_id) || record.nickname || strings.somebody, digest);
@@ -104,7 +115,7 @@ export class ListView {
     if (waiting) {
       atMs = Math.max(atMs, waiting.created_at_ms);
       if (waiting.state === "failed") [digest, kind] = [strings.failedDigest, "is-failed"];
-      else digest = String(waiting.body.content ?? "").slice(0, 120);
+      else digest = waiting.type === "text" ? String(waiting.body.content ?? "").slice(0, 120) : (strings.kinds[SENT_TYPES[waiting.type]] ?? "");
     }
     if (this.typing.isTyping(row)) [digest, kind] = [strings.typingShort, "is-typing"];
     return {
@@ -118,10 +129,11 @@ export class ListView {
       isPinned: row.is_top === 1 ? 1 : 0,
       isMuted: row.is_disturb === 1,
       isOpen: row.talk_id === this.openTalkId,
+      isOnline: this.presence.isOnline(row),
     };
   }
 
-  item({ row, face, digest, kind, atMs, time, unread, isPinned, isMuted, isOpen }) {
+  item({ row, face, digest, kind, atMs, time, unread, isPinned, isMuted, isOpen, isOnline }) {
     const unreadText = unread > UNREAD_SHOWN_MAX ? `${UNREAD_SHOWN_MAX}+` : String(unread);
     return h(
       "li",
@@ -134,7 +146,11 @@ export class ListView {
           "aria-current": isOpen ? "true" : null,
           "data-talk-id": row.talk_id,
         },
-        avatar({ id: row.to_from_id, name: face.name, url: face.avatar, isGroup: row.talk_mode === GROUP }),
+        h(
+          "span",
+          { class: isOnline ? "presence is-online" : "presence", title: isOnline ? strings.online : null },
+          avatar({ id: row.to_from_id, name: face.name, url: face.avatar, isGroup: row.talk_mode === GROUP }),
+        ),
         h(
           "span",
           { class: "talk-item-text" },
@@ -160,7 +176,7 @@ export class ListView {
 
   dispose() {
     for (const type of ["change", "outgoing"]) this.client.removeEventListener(type, this.soon);
-    this.typing.removeEventListener("change", this.soon);
+    for (const hints of [this.typing, this.presence]) hints.removeEventListener("change", this.soon);
     clearInterval(this.minute);
   }
 }

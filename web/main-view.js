@@ -9,8 +9,11 @@ import { h } from "./dom.js";
 import { openNewGroup } from "./group-dialogs.js";
 import { icon } from "./icons.js";
 import { ListView } from "./list-view.js";
+import { Presence } from "./presence.js";
+import { openProfile } from "./profile-dialog.js";
+import { openPublicGroups } from "./public-groups.js";
 import { renderSoon } from "./render-soon.js";
-import { strings } from "./strings.js";
+import { strings, switchLanguage } from "./strings.js";
 import { Typing } from "./typing.js";
 
 export class MainView {
@@ -21,14 +24,15 @@ export class MainView {
   constructor(client, { logOut }) {
     this.client = client;
     this.typing = new Typing(client);
+    this.presence = new Presence(client);
     this.chat = null;
     const openChat = (talkId) => location.assign(`#/chat/${talkId}`);
     const addContact = () => openAddContact(client, openChat);
-    this.listView = new ListView(client, this.typing, addContact);
-    this.contactsView = new ContactsView(client, { openChat, addContact });
+    this.listView = new ListView(client, this.typing, this.presence, addContact);
+    this.contactsView = new ContactsView(client, { openChat, addContact, findGroups: () => openPublicGroups(client, openChat) });
     this.connectionView = new ConnectionView(client);
 
-    this.me = h("div", { class: "me" });
+    this.me = h("button", { class: "me", type: "button", title: strings.profile, onclick: () => openProfile(client) });
     this.chatsTab = tab(strings.chats, "#/");
     this.contactsTab = tab(strings.contacts, "#/contacts");
     this.side = h(
@@ -40,6 +44,7 @@ export class MainView {
         this.me,
         action("addPerson", strings.addContact, addContact),
         action("group", strings.newGroup, () => openNewGroup(client, openChat)),
+        action("language", strings.otherLanguage, switchLanguage),
         action("logOut", strings.logOut, logOut),
       ),
       this.connectionView.node,
@@ -52,6 +57,7 @@ export class MainView {
     this.soon = renderSoon(() => this.drawBadges());
     this.onHash = () => this.route();
     client.addEventListener("change", this.soon);
+    client.applications.addEventListener("change", this.soon);
     window.addEventListener("hashchange", this.onHash);
     this.showTab(false);
   }
@@ -62,15 +68,18 @@ export class MainView {
     this.route();
   }
 
-  /** #/ the list, #/contacts, #/chat/TALK_ID. */
+  /** #/ the list, #/contacts, #/chat/TALK_ID, #/chat/TALK_ID/SEQUENCE. */
   route() {
-    const [, name, id] = location.hash.split("/");
+    const [, name, id, place] = location.hash.split("/");
     const isContacts = name === "contacts";
     const talkId = name === "chat" ? Number.parseInt(id, 10) : NaN;
     if (name !== "chat" || isContacts) this.showTab(isContacts);
     this.node.dataset.screen = Number.isInteger(talkId) ? "chat" : "list";
-    if (Number.isInteger(talkId)) this.openChat(talkId);
-    else this.closeChat();
+    if (!Number.isInteger(talkId)) return void this.closeChat();
+    this.openChat(talkId);
+    if (!place) return;
+    history.replaceState(null, "", `#/chat/${talkId}`); // so that the same place can be gone to again
+    this.chat.jumpTo(Number.parseInt(place, 10));
   }
 
   showTab(isContacts) {
@@ -83,7 +92,7 @@ export class MainView {
   openChat(talkId) {
     if (this.chat?.talkId === talkId) return;
     this.closeChat();
-    this.chat = new ChatView(this.client, this.typing, talkId, { back: () => location.assign("#/") });
+    this.chat = new ChatView(this.client, this.typing, this.presence, talkId, { back: () => location.assign("#/") });
     this.stage.replaceChildren(this.chat.node);
     this.listView.select(talkId);
     this.chat.shown();
@@ -106,7 +115,7 @@ export class MainView {
 
   drawBadges() {
     const unread = ListView.unreadTotal(this.client);
-    const requests = this.client.requests().length;
+    const requests = this.client.requests().length + this.client.applications.items.length;
     this.chatsTab.count(unread, strings.unread(unread));
     this.contactsTab.count(requests, strings.requests);
     document.title = unread ? `(${unread}) ${strings.appName}` : strings.appName;
@@ -121,6 +130,7 @@ export class MainView {
   dispose() {
     window.removeEventListener("hashchange", this.onHash);
     this.client.removeEventListener("change", this.soon);
+    this.client.applications.removeEventListener("change", this.soon);
     this.chat?.dispose();
     this.listView.dispose();
     this.contactsView.dispose();

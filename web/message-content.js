@@ -3,6 +3,19 @@ import { strings } from "./strings.js";
 import { REVOKED } from "./replica.js";
 
 export const TEXT = 1;
+export const CODE = 2;
+export const IMAGE = 3;
+export const AUDIO = 4;
+export const VIDEO = 5;
+export const FILE = 6;
+export const LOCATION = 7;
+export const CARD = 8;
+export const FORWARD = 9;
+export const VOTE = 11;
+export const MIXED = 12;
+export const NOTICE = 13;
+/** The numbers of what this page sends, by the names under which it sends them. */
+export const SENT_TYPES = { text: TEXT, image: IMAGE, file: FILE, card: CARD };
 const SYSTEM_FROM = 1000;
 const decoded = new WeakMap();
 
@@ -48,7 +61,7 @@ export function systemSentence(record, uid) {
     .filter((member) => member?.user_id !== body.owner_id)
     .map((member) => (member?.user_id === uid ? strings.youObject : member?.nickname || strings.somebody));
   const sentence = strings.systemSentences[record.msg_type];
-  return sentence ? sentence(actor, members) : String(body.content ?? strings.unknownSystem);
+  return sentence ? sentence(actor, members, body) : String(body.content ?? strings.unknownSystem);
 }
 
 /** One line for lists: the text, or the kind of what is no text. */

@@ -2,11 +2,11 @@
 import { avatar } from "./avatar.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
-import { bodyOf, digestOf, isRevoked, isSystemLine, quoteOf, revokedSentence, systemSentence, TEXT } from "./message-content.js";
+import { bodyView } from "./message-body.js";
+import { isRevoked, isSystemLine, quoteOf, revokedSentence, systemSentence } from "./message-content.js";
+import { reactionsView } from "./reactions-view.js";
 import { strings } from "./strings.js";
 import { clockText, completeText } from "./time-text.js";
-
-const LINK = /https?:\/\/[^\s<>"']+[^\s<>"'.,:;!?)\]}]/g;
 
 /** A sentence in the middle. */
 export function lineView(text, kind) {
@@ -35,12 +35,18 @@ export function recordLineText(record, uid) {
  * @param {boolean} message.isLast last of it
  * @param {number} message.atMs
  * @param {"sent" | "sending" | "failed"} message.state
+ * @param {boolean} message.isRead by the other one of a pair
  * @param {string} message.failure why, when failed
  * @param {object} message.record the Record, or the like of it while it waits
- * @param {{openMenu: (button: Element) => void, retry: () => void, discard: () => void}} actions
+ * @param {number | null} message.percent of a file on its way to the server
+ * @param {object | null} message.vote what a vote asks and how it stands
+ * @param {boolean | null} message.isPicked while messages are being picked: whether this one is
+ * @param {string} message.readBy how many have read it, in words; "" = not shown
+ * @param {object} actions {openMenu, retry, discard, download, openCard, openForward, vote, finishVote, react, openQuote, openEdits, pick, openReaders}
  */
 export function bubbleView(message, actions) {
-  const { msgId, fromId, isOwn, name, face, showsFace, isFirst, isLast, atMs, state, failure, record } = message;
+  const { msgId, fromId, isOwn, name, face, showsFace, isFirst, isLast, atMs, state, failure, record, percent, vote, isPicked } = message;
+  const isStored = state === "sent";
   const classes = ["message", isOwn ? "is-own" : "is-other", isFirst && "is-first", isLast && "is-last", state === "failed" && "is-failed"];
   const menuButton = h(
     "button",
@@ -48,10 +54,11 @@ export function bubbleView(message, actions) {
     icon("more"),
   );
   menuButton.addEventListener("click", () => actions.openMenu(menuButton));
-  const quote = quoteOf(record);
+  const upload = percent === null || state === "failed" ? null : { percent, cancel: actions.discard };
   return h(
     "li",
     { class: classes.filter(Boolean).join(" "), "data-msg-id": msgId, "data-sequence": record.sequence || null, "data-state": state },
+    isPicked !== null && isStored && pickBox(message, actions),
     showsFace && h("span", { class: "message-face" }, isLast && avatar({ id: fromId, name, url: face, size: "is-small" })),
     h(
       "div",
@@ -63,19 +70,14 @@ export function bubbleView(message, actions) {
         h(
           "div",
           { class: "bubble" },
-          quote && h("div", { class: "quote" }, String(quote.content ?? "")),
-          record.msg_type === TEXT
-            ? h("span", { class: "text" }, ...linked(String(bodyOf(record).content ?? "")))
-            : h("span", { class: "text is-kind" }, digestOf(record, 0)),
-          h(
-            "span",
-            { class: "meta" },
-            h("time", { title: completeText(atMs), datetime: new Date(atMs).toISOString() }, clockText(atMs)),
-            isOwn && stateMark(state),
-          ),
+          quoteView(record, actions),
+          bodyView(record, { upload, vote }, actions),
+          metaView(message, actions),
         ),
-        state === "sent" && menuButton,
+        isStored && isPicked === null && menuButton,
       ),
+      reactionsView(record.reactions, actions.react),
+      message.readBy && h("button", { class: "link read-by", type: "button", onclick: actions.openReaders }, message.readBy),
       state === "failed" &&
         h(
           "div",
@@ -88,20 +90,38 @@ export function bubbleView(message, actions) {
   );
 }
 
-function stateMark(state) {
-  const [name, label] = { sent: ["check", strings.sent], sending: ["clock", strings.sending], failed: ["alert", strings.failed] }[state];
-  return h("span", { class: `state is-${state}`, role: "img", "aria-label": label, title: label }, icon(name));
+function pickBox({ isPicked, name }, actions) {
+  const box = h("input", { class: "checkbox message-pick", type: "checkbox", checked: isPicked, "aria-label": strings.pickMessage(name) });
+  box.addEventListener("change", () => actions.pick(box.checked));
+  return box;
 }
 
-/** Text with its web addresses as links. */
-function linked(text) {
-  const parts = [];
-  let at = 0;
-  for (const match of text.matchAll(LINK)) {
-    parts.push(text.slice(at, match.index));
-    parts.push(h("a", { href: match[0], target: "_blank", rel: "noopener noreferrer" }, match[0]));
-    at = match.index + match[0].length;
-  }
-  parts.push(text.slice(at));
-  return parts;
+function quoteView(record, actions) {
+  const quote = quoteOf(record);
+  if (!quote) return null;
+  return h("button", { class: "quote", type: "button", title: strings.toQuoted, onclick: () => actions.openQuote(quote) }, String(quote.content ?? ""));
+}
+
+/** Beside the text: pinned, edited, ends by itself, the time, and how far it has come. */
+function metaView({ record, atMs, state, isRead, isOwn, isPinned }, actions) {
+  const mark = (name, label) => h("span", { class: "state", role: "img", "aria-label": label, title: label }, icon(name));
+  return h(
+    "span",
+    { class: "meta" },
+    isPinned && mark("pin", strings.pinnedMessage),
+    record.edited_at_ms > 0 && h("button", { class: "link edited", type: "button", title: strings.editedAt(completeText(record.edited_at_ms)), onclick: actions.openEdits }, strings.edited),
+    record.expires_at_ms > 0 && mark("timer", strings.disappearsAt(completeText(record.expires_at_ms))),
+    h("time", { title: completeText(atMs), datetime: new Date(atMs).toISOString() }, clockText(atMs)),
+    isOwn && stateMark(isRead ? "read" : state),
+  );
+}
+
+function stateMark(state) {
+  const [name, label] = {
+    sent: ["check", strings.sent],
+    read: ["checks", strings.read],
+    sending: ["clock", strings.sending],
+    failed: ["alert", strings.failed],
+  }[state];
+  return h("span", { class: `state is-${state}`, role: "img", "aria-label": label, title: label }, icon(name));
 }

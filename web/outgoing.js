@@ -5,7 +5,7 @@
  *   reload, and is repeated with the same msg_id until the server answers, so it arrives exactly once.
  * - One message of a talk is in flight at a time: they arrive in the order in which they were written.
  * - A temporary failure (no connection, deadline, 429, 5xx) is repeated; a refusal marks the message as failed until
- *   the user retries or discards it.
+ *   the user retries or discards it, and so does a wait that the server asks for and that nobody would sit through.
  * - At most 200 wait; then `add` refuses, and the text stays in the editor.
  */
 import { backoffDelay } from "./backoff.js";
@@ -13,6 +13,7 @@ import { backoffDelay } from "./backoff.js";
 const QUEUE_MAX = 200;
 const RETRY_MAX_MS = 15_000;
 const SERVER_ERRORS_MAX = 6;
+const ASKED_WAIT_MAX_MS = 30_000;
 
 export class Outgoing {
   /**
@@ -49,10 +50,10 @@ export class Outgoing {
     }
   }
 
-  /** Queues a text. Returns false when too many wait already. */
-  add({ talk_id, talk_mode, to_from_id, type, body, quote_id = "" }) {
+  /** Queues a message; `shown` is what it looks like until the server says. Returns false when too many wait already. */
+  add({ talk_id, talk_mode, to_from_id, type, body, quote_id = "", shown = body }) {
     if (this.entries.length >= QUEUE_MAX) return false;
-    const entry = { msg_id: newMsgId(), talk_id, talk_mode, to_from_id, type, body, quote_id };
+    const entry = { msg_id: newMsgId(), talk_id, talk_mode, to_from_id, type, body, quote_id, shown };
     this.entries.push({ ...entry, state: "sending", reason: "", message: "", created_at_ms: Date.now() });
     this.changed(talk_id);
     this.pump(talk_id);
@@ -104,7 +105,8 @@ export class Outgoing {
           else this.fail(entry, record.reason ?? "undelivered", "");
         } catch (error) {
           const isServerError = error.status >= 500;
-          if (error.isTemporary && !(isServerError && failures >= SERVER_ERRORS_MAX)) {
+          const isTooLong = error.retryAfterMs > ASKED_WAIT_MAX_MS;
+          if (error.isTemporary && !isTooLong && !(isServerError && failures >= SERVER_ERRORS_MAX)) {
             await sleep(Math.max(error.retryAfterMs ?? 0, 100 + backoffDelay(failures, RETRY_MAX_MS)));
             failures += 1;
           } else {

@@ -10,6 +10,8 @@
  * Invariants
  * - A push applies only at cursor + 1, and only if it speaks of no number above `sequence`; one about one's own
  *   membership never applies. What does not apply is a GAP: the caller syncs.
+ * - A pushed record does not know its reader: which reactions are his own stays as it is held, but for the one that
+ *   the push names as set or taken back by him.
  * - A change never adds a record; what was recalled stays recalled. `from` (the lowest number this user may see) only
  *   grows. Unread is computed, never counted.
  * - Every method leaves cursors and rows consistent, so that whoever stores `takeChanges()` in one transaction stores a
@@ -79,10 +81,10 @@ export class Replica {
     return request;
   }
 
-  /** Ranges of a talk that are within its window, at or above `lowest`, and not held. */
-  missing(talkId, lowest = 1) {
+  /** Ranges of a talk that are within its window, from `lowest` to `highest`, and not held. */
+  missing(talkId, lowest = 1, highest = Infinity) {
     const talk = this.talks.get(talkId);
-    return talk ? missingRanges(talk.held, Math.max(lowest, talk.from), talk.sequence) : [];
+    return talk ? missingRanges(talk.held, Math.max(lowest, talk.from), Math.min(highest, talk.sequence)) : [];
   }
 
   /** The lowest number that is held without a hole up to the newest. */
@@ -197,15 +199,19 @@ export class Replica {
     return APPLIED;
   }
 
-  /** Applies the answer to `talk/members`, asked with `change` = roster_change. Returns as applyRange. */
+  /**
+   * Applies the answer to `talk/members`, asked with `change` = roster_change. Returns as applyRange; OLD, too, for a
+   * page of a large group's, which brings the roster nearer.
+   */
   applyRoster(talk, epoch, answer) {
     if (this.talks.get(talk.talk_id) !== talk || this.epoch !== epoch) return GAP;
-    if (answer.change < talk.change) return OLD;
-    talk.roster ??= new Map();
-    for (const member of answer.members) putMember(talk.roster, member);
-    talk.roster_change = answer.change;
-    this.mark(talk.talk_id);
-    return APPLIED;
+    if (!talk.roster || answer.change > talk.roster_change) {
+      talk.roster ??= new Map();
+      for (const member of answer.members) putMember(talk.roster, member);
+      talk.roster_change = answer.change;
+      this.mark(talk.talk_id);
+    }
+    return answer.change < talk.change ? OLD : APPLIED;
   }
 
   /**
@@ -247,12 +253,16 @@ export class Replica {
       if (event === "talk.own") {
         talk.read_sequence = Math.max(talk.read_sequence, payload.read_sequence ?? 0);
       } else {
-        for (const record of payload.records ?? []) if (talk.records.has(record.sequence)) this.show(talk, record);
+        for (const record of payload.records ?? []) {
+          const held = talk.records.get(record.sequence);
+          if (held) this.show(talk, this.asMine(record, held, payload.reaction));
+        }
         if (payload.profile) talk.profile = payload.profile;
         if (payload.peer_read_sequence !== undefined) talk.peer_read_sequence = payload.peer_read_sequence;
         if (talk.roster) {
           if (number > talk.roster_change) for (const member of payload.members ?? []) putMember(talk.roster, member);
-          if (talk.roster_change === number - 1) talk.roster_change = number;
+          // A number alone may stand for more members than a push would list: then the roster is asked for.
+          if (talk.roster_change === number - 1 && saysSomething(payload)) talk.roster_change = number;
         }
       }
       for (const [from, to] of payload.voids ?? []) this.dropRecords(talk, from, to);
@@ -315,6 +325,17 @@ export class Replica {
     if (held?.is_revoked === REVOKED && record.is_revoked !== REVOKED) return;
     talk.records.set(record.sequence, record);
     this.mark(talk.talk_id, record.sequence);
+  }
+
+  /** A pushed record with the reactions marked that are this user's own. */
+  asMine(record, held, reaction) {
+    const mine = new Set((held.reactions ?? []).filter((each) => each.is_mine).map((each) => each.emoji));
+    if (reaction && reaction.user_id === this.uid && reaction.sequence === record.sequence) {
+      if (reaction.action === 1) mine.add(reaction.emoji);
+      else mine.delete(reaction.emoji);
+    }
+    if (!record.reactions || mine.size === 0) return record;
+    return { ...record, reactions: record.reactions.map((each) => ({ ...each, is_mine: mine.has(each.emoji) })) };
   }
 
   dropRecords(talk, from, to) {
@@ -395,6 +416,12 @@ export function mergeChanges(into, more) {
   }
   for (const [room, keys] of more.rows) for (const key of keys) changedRows(into, room).add(key);
   return into;
+}
+
+function saysSomething(payload) {
+  const { records, voids, members } = payload;
+  if ([records, voids, members].some((list) => list?.length)) return true;
+  return ["profile", "from", "peer_read_sequence"].some((name) => payload[name] !== undefined);
 }
 
 function putMember(roster, member) {

@@ -1,12 +1,13 @@
 /** Logging in and creating an account. */
 import { h } from "./dom.js";
+import { field } from "./field.js";
 import { post } from "./rest.js";
-import { strings } from "./strings.js";
+import { strings, switchLanguage } from "./strings.js";
 import { deviceId, saveSession } from "./sign-in-session.js";
 
 const MOBILE = /^1[0-9]{10}$/;
-const PASSWORD_MIN = 8;
-const PASSWORD_MAX = 128;
+export const PASSWORD_MIN = 8;
+export const PASSWORD_MAX = 128;
 
 export class SignInView {
   /**
@@ -74,21 +75,11 @@ export class SignInView {
             isRegister ? strings.logIn : strings.createAccount,
           ),
         ),
+        h("button", { class: "link", type: "button", onclick: switchLanguage }, strings.otherLanguage),
       ),
     );
     form.elements[isRegister ? "nickname" : "mobile"].focus();
   }
-}
-
-function field({ name, label, hint, ...attributes }) {
-  const hintId = hint ? `hint-${name}` : null;
-  return h(
-    "label",
-    { class: "field" },
-    h("span", { class: "field-label" }, label),
-    h("input", { class: "input", name, "aria-describedby": hintId, ...attributes }),
-    hint && h("span", { class: "field-hint", id: hintId }, hint),
-  );
 }
 
 function validate({ mobile, password, nickname }, isRegister) {

@@ -1,190 +1,29 @@
-/** Every word that the page shows. Another language is another module with these names. */
+/** The words that the page shows, in the language that was chosen, else in the browser's. */
+import { chinese } from "./chinese.js";
+import { english } from "./english.js";
 
-const list = (names) => {
-  if (names.length <= 1) return names.join("");
-  return `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
-};
+const KEY = "xinyu.language";
+const LANGUAGES = { en: english, zh: chinese };
 
-const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
+function wanted() {
+  if (typeof document === "undefined") return "en"; // the modules by themselves, without a page
+  const chosen = localStorage.getItem(KEY);
+  if (chosen in LANGUAGES) return chosen;
+  return navigator.languages?.[0]?.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
 
-export const strings = {
-  locale: "en-GB",
-  appName: "XinYu",
-  tagline: "Messages that arrive. Once, in order, even after a bad connection.",
+const language = wanted();
+if (typeof document !== "undefined") document.documentElement.lang = language;
 
-  // signing in
-  logIn: "Log in",
-  logOut: "Log out",
-  createAccount: "Create account",
-  newHere: "New here?",
-  haveAccount: "Already have an account?",
-  mobile: "Mobile number",
-  mobileHint: "11 digits, starting with 1",
-  password: "Password",
-  passwordHint: "At least 8 characters",
-  nickname: "Nickname",
-  smsCode: "Code",
-  smsCodeHint: "Only if your server asks for one",
-  badMobile: "A mobile number has 11 digits and starts with 1.",
-  shortPassword: "A password has 8 to 128 characters.",
-  noNickname: "Choose a nickname.",
-  signedOut: "Please log in again.",
-  kicked: "You were logged out by the server.",
-  replaced: "You logged in somewhere else, so this tab was logged out.",
+export const strings = LANGUAGES[language];
 
-  // connection
-  connected: "Connected",
-  connecting: "Connecting…",
-  offline: "Offline",
-  waiting: (seconds) => `No connection. Trying again in ${seconds} s`,
-  tryNow: "Try now",
-  unreachable: "The server cannot be reached.",
-  noAnswer: "The server did not answer in time.",
-  notConnected: "There is no connection right now.",
-  tooBusy: "Too much at once. Try again in a moment.",
-  badAnswer: "The server sent something unreadable.",
-  serverTrouble: (status) => `Something went wrong on the server (${status}).`,
+/** Loads the page anew in the other of the two languages. */
+export function switchLanguage() {
+  localStorage.setItem(KEY, language === "en" ? "zh" : "en");
+  location.reload();
+}
 
-  // lists
-  chats: "Chats",
-  contacts: "Contacts",
-  newGroup: "New group",
-  addContact: "Add contact",
-  searchChats: "Search",
-  noChats: "No chats yet",
-  noChatsHint: "Add somebody by mobile number, or pick a contact to write to.",
-  noMatch: "Nothing found",
-  noContacts: "No contacts yet",
-  noContactsHint: "Find a person by mobile number and send a request.",
-  requests: "Requests",
-  friends: "Friends",
-  accept: "Accept",
-  decline: "Decline",
-  declineOf: (name) => `Decline the request of ${name}`,
-  declined: (name) => `You declined the request of ${name}.`,
-  pinned: "Pinned",
-  muted: "Muted",
-  unread: (count) => plural(count, "unread message", "unread messages"),
-  you: "You",
-  youObject: "you",
-  somebody: "Somebody",
-  ownPrefix: (text) => `You: ${text}`,
-  senderPrefix: (name, text) => `${name}: ${text}`,
-  typingShort: "typing…",
-  failedDigest: "Not sent",
-
-  // finding people
-  findTitle: "Add a contact",
-  find: "Find",
-  nobodyFound: "Nobody uses this number.",
-  thatIsYou: "That is your own number.",
-  alreadyFriend: "You are friends already.",
-  message: "Message",
-  remark: "A few words with the request",
-  remarkDefault: (name) => `Hello, this is ${name}.`,
-  sendRequest: "Send request",
-  requestSent: (name) => `Request sent to ${name}.`,
-  accepted: (name) => `You and ${name} are friends now.`,
-
-  // chat
-  back: "Back to the list",
-  pickChat: "Pick a chat",
-  pickChatHint: "Or start a new one from your contacts.",
-  composer: "Write a message",
-  send: "Send",
-  noMessages: "No messages yet. Say hello.",
-  beginning: "This is the beginning of the chat.",
-  loadingOlder: "Loading older messages…",
-  loadOlderFailed: "Older messages could not be loaded.",
-  retry: "Retry",
-  newMessages: (count) => plural(count, "new message", "new messages"),
-  toNewest: "Jump to the newest message",
-  unreadLine: "New messages",
-  typing: (name) => `${name} is typing…`,
-  sending: "Sending",
-  sent: "Sent",
-  failed: "Not sent",
-  discard: "Discard",
-  messageActions: "Message actions",
-  copy: "Copy",
-  copied: "Copied.",
-  reply: "Reply",
-  cancelReply: "Cancel reply",
-  recall: "Recall",
-  deleteForMe: "Delete for me",
-  youRecalled: "You recalled a message",
-  recalledBy: (name) => `${name} recalled a message`,
-  today: "Today",
-  yesterday: "Yesterday",
-  queueFull: "Too many messages are waiting to be sent.",
-  tooLong: (limit) => `A message can have ${limit} characters.`,
-  unknownChat: "There is no such chat.",
-  leftGroup: "You are no longer a member of this group.",
-  mutedAll: "Only the owner and admins can write here.",
-  mutedYou: "You are muted in this group.",
-  messageLog: (name) => `Messages with ${name}`,
-  chatDetails: "Chat details",
-  removeChat: "Remove from list",
-  clearHistory: "Clear history for me",
-  clearHistoryAsk: "All messages of this chat disappear for you. Others keep theirs.",
-  clear: "Clear",
-  reasons: {
-    not_friend: "Not delivered: you are not friends.",
-    not_member: "Not sent: you are not a member.",
-    muted: "Not sent: you are muted.",
-    blocked: "Not sent: you are blocked.",
-    undelivered: "Not delivered.",
-  },
-
-  // groups
-  groupName: "Group name",
-  pickFriends: "Pick friends",
-  pickSome: "Pick at least one friend.",
-  noGroupName: "Give the group a name.",
-  create: "Create",
-  cancel: "Cancel",
-  close: "Close",
-  members: "Members",
-  memberCount: (count) => plural(count, "member", "members"),
-  invite: "Invite",
-  inviteTitle: "Invite friends",
-  nobodyToInvite: "All your friends are members already.",
-  remove: "Remove",
-  removeAsk: (name) => `Remove ${name} from the group?`,
-  leaveGroup: "Leave group",
-  leaveAsk: "You will no longer get messages of this group.",
-  leave: "Leave",
-  roles: { 1: "Owner", 2: "Admin", 3: "" },
-  groupFallback: "Group",
-  userFallback: "User",
-
-  kinds: {
-    2: "[Code]",
-    3: "[Picture]",
-    4: "[Audio]",
-    5: "[Video]",
-    6: "[File]",
-    7: "[Location]",
-    8: "[Card]",
-    9: "[Forwarded messages]",
-    10: "[Login notice]",
-    11: "[Vote]",
-    12: "[Pictures and text]",
-    13: "[Notice]",
-  },
-  unknownKind: "[Message of another kind]",
-  unknownSystem: "Something happened in this group",
-  systemSentences: {
-    1101: (actor, members) => (members.length ? `${actor} created the group with ${list(members)}` : `${actor} created the group`),
-    1102: (actor, members) => (members.length ? `${actor} added ${list(members)}` : `${actor} joined the group`),
-    1103: (actor) => `${actor} left the group`,
-    1104: (actor, members) => `${actor} removed ${list(members)}`,
-    1105: (actor) => `${actor} recalled a message`,
-    1106: (actor) => `${actor} dismissed the group`,
-    1107: (actor) => `${actor} muted everybody`,
-    1108: (actor) => `${actor} unmuted everybody`,
-    1109: (actor, members) => `${actor} muted ${list(members)}`,
-    1110: (actor, members) => `${actor} unmuted ${list(members)}`,
-    1113: (actor, members) => (members.length ? `${actor} made ${list(members)} the owner` : `${actor} changed the owner`),
-  },
-};
+/** What to say of a refusal: in our language where there are words for it, else as the server put it. */
+export function refusalText(reason, message) {
+  return strings.errors[reason] ?? message;
+}

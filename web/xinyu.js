@@ -6,17 +6,23 @@
  *   "outgoing"   detail: {talk_id}
  *   "connection" detail: the state of the connection
  *   "typing"     detail: {user_id}
+ *   "presence"   detail: {user_id, online, last_seen_ms}
+ *   "groupApply" somebody wants into a group that the user manages
  *   "read"       detail: {talk_id}: the talk may be marked as read again
- *   "ended"      detail: {reason}: "unauthorized", "kicked" or "replaced"; the client is stopped
+ *   "ended"      detail: {reason}: "unauthorized", "kicked", "replaced", "passwordChanged" or "everywhere"; the client is stopped
  */
 import { ApiError } from "./api-error.js";
 import { Catchup } from "./catchup.js";
 import { Connection } from "./connection.js";
+import { GroupApplications } from "./group-applications.js";
 import { Outgoing } from "./outgoing.js";
 import { People } from "./people.js";
 import { Replica } from "./replica.js";
 import { ReplicaStore } from "./replica-store.js";
-import { loadConfig, post } from "./rest.js";
+import { h } from "./dom.js";
+import { loadConfig, post, postForm } from "./rest.js";
+import { Uploads } from "./uploads.js";
+import { Votes } from "./votes.js";
 import { bodyOf } from "./message-content.js";
 import { strings } from "./strings.js";
 
@@ -25,6 +31,7 @@ export const GROUP = 2;
 const TYPING_EVERY_MS = 3000;
 const READ_EVERY_MS = 300;
 const ECHO_WAIT_MS = 3000;
+const MEMBER_PAGES_MAX = 5; // of 1,000 names
 const RECORDS_KEPT_A_CLOSED_TALK = 300;
 
 export class XinYu extends EventTarget {
@@ -62,6 +69,16 @@ export class XinYu extends EventTarget {
         this.emit("outgoing", { talk_id: talkId });
       },
     });
+    this.uploads = new Uploads({
+      call: (path, body) => this.call(path, body),
+      callForm: (path, file, name, fields, onProgress, signal) =>
+        this.guard(postForm(path, file, name, fields, this.session.token, onProgress, signal)),
+      onDone: ({ talk_id, talk_mode, to_from_id, name, size }, type, body) =>
+        this.outgoing.add({ talk_id, talk_mode, to_from_id, type, body, shown: { ...body, name, size } }),
+      onChange: (talkId) => this.emit("outgoing", { talk_id: talkId }),
+    });
+    this.votes = new Votes(this);
+    this.applications = new GroupApplications(this);
     this.typingToldAt = new Map();
     this.reading = new Set();
     this.namesAsked = new Set();
@@ -79,6 +96,7 @@ export class XinYu extends EventTarget {
     this.connection.stop();
     this.catchup.disconnected();
     this.outgoing.setOnline(false);
+    this.uploads.stop();
     this.store.close();
   }
 
@@ -113,6 +131,8 @@ export class XinYu extends EventTarget {
   received(event, payload) {
     if (event === "sync.required") this.catchup.start();
     else if (event === "im.message.keyboard") this.emit("typing", { user_id: payload.from_id });
+    else if (event === "im.group.apply") this.emit("groupApply", {});
+    else if (event === "presence.changed") this.emit("presence", payload);
     else if (["im.message", "talk.changed", "talk.own", "row.changed"].includes(event)) {
       this.catchup.receive(event, payload);
     }
@@ -158,6 +178,10 @@ export class XinYu extends EventTarget {
 
   ended(reason) {
     if (this.isOver) return;
+    if (this.endingLogins) {
+      this.endedMeanwhile = reason;
+      return;
+    }
     this.isOver = true;
     this.stop();
     this.emit("ended", { reason });
@@ -190,10 +214,62 @@ export class XinYu extends EventTarget {
     return record;
   }
 
+  /** Uploads a file and sends it; `kind` is "picture" or "file". Returns false when too many wait. */
+  sendUpload(row, file, kind) {
+    return this.uploads.add(row, file, kind);
+  }
+
+  /** Uploads a picture that is no message's, such as one's own face. Resolves to {src}. */
+  uploadPicture(file) {
+    const { signal } = new AbortController();
+    return this.guard(postForm("upload/media-file", file, file.name, {}, this.session.token, () => {}, signal));
+  }
+
+  /** Fetches the file of a message, as the browser stores files. The token stands in no link that could be copied. */
+  download(record) {
+    const query = new URLSearchParams({ msg_id: record.msg_id, token: this.session.token });
+    h("a", { href: `/api/v1/talk/file-download?${query}`, download: "" }).click();
+  }
+
+  /** Fetches all of one's own data in the same way. */
+  downloadExport() {
+    h("a", { href: `/api/v1/user/export?${new URLSearchParams({ token: this.session.token })}`, download: "" }).click();
+  }
+
   async recall(row, record) {
     const { talk_mode, to_from_id, talk_id } = row;
     const answer = await this.connection.request("im.message.revoke", { talk_mode, to_from_id, msg_id: record.msg_id });
     this.expect(talk_id, "change", answer.change);
+  }
+
+  /** Sends a friend's card. Returns false when the queue is full. */
+  sendCard({ talk_id, talk_mode, to_from_id }, userId, shown) {
+    return this.outgoing.add({ talk_id, talk_mode, to_from_id, type: "card", body: { user_id: userId }, shown });
+  }
+
+  /** How a route names a message. */
+  targetOf({ talk_mode, to_from_id }, record) {
+    return { talk_mode, to_from_id, msg_id: record.msg_id };
+  }
+
+  /** Changes the words of one's own text. */
+  async edit(row, record, text) {
+    const answer = await this.connection.request("im.message.edit", { ...this.targetOf(row, record), body: { content: text } });
+    this.expect(row.talk_id, "change", answer.change);
+  }
+
+  async react(row, record, emoji, isSet) {
+    const answer = await this.connection.request("im.message.react", { ...this.targetOf(row, record), emoji, action: isSet ? 1 : 2 });
+    this.expect(row.talk_id, "change", answer.change);
+  }
+
+  async pinMessage(row, record, isSet) {
+    const answer = await this.connection.request("im.message.pin", { ...this.targetOf(row, record), action: isSet ? 1 : 2 });
+    this.expect(row.talk_id, "change", answer.change);
+  }
+
+  isPinned(row, record) {
+    return record.is_pinned === true;
   }
 
   async deleteForMe(row, record) {
@@ -250,9 +326,28 @@ export class XinYu extends EventTarget {
   // ---------------------------------------------------------------- REST
 
   /** A REST call with this login; a 401 ends the client. */
-  async call(path, body) {
+  call(path, body) {
+    return this.guard(post(path, body, this.session.token));
+  }
+
+  /**
+   * A call that ends every login of the user, this one too: for `reason`. What the server says to the connection about
+   * it may be here before the answer, and waits for that.
+   */
+  async endLogins(path, body, reason) {
+    this.endingLogins = true;
     try {
-      return await post(path, body, this.session.token);
+      await this.call(path, body);
+      this.endedMeanwhile = reason;
+    } finally {
+      this.endingLogins = false;
+      if (this.endedMeanwhile) this.ended(this.endedMeanwhile);
+    }
+  }
+
+  async guard(answer) {
+    try {
+      return await answer;
     } catch (error) {
       if (error.status === 401) this.ended("unauthorized");
       throw error;
@@ -273,8 +368,13 @@ export class XinYu extends EventTarget {
 
   /** Learns the names of a group's members; the roster itself has ids and roles only. */
   async loadMemberNames(row) {
-    const { items } = await this.call("group/member-list", { group_id: row.to_from_id });
-    for (const { user_id, nickname, avatar } of items) this.people.learn({ user_id, nickname, avatar });
+    let cursor = "";
+    for (let page = 0; page < MEMBER_PAGES_MAX; page += 1) {
+      const answer = await this.call("group/member-list", { group_id: row.to_from_id, cursor });
+      for (const { user_id, nickname, avatar } of answer.items) this.people.learn({ user_id, nickname, avatar });
+      cursor = answer.cursor;
+      if (!cursor) return;
+    }
   }
 
   untilKnown(talkId) {

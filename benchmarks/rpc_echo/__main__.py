@@ -16,7 +16,7 @@ import uvloop
 
 from benchmarks.rpc_echo import load
 
-KINDS = ("rock_frames", "rock_rpc", "protobuf_frames", "grpc_aio")
+KINDS = ("protobuf_frames", "rock_frames", "rock_rpc", "grpc_aio", "grpc_rpc")
 
 
 async def serve(kind: Any, port: int) -> None:

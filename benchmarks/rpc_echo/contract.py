@@ -1,21 +1,16 @@
-"""What is called, whatever carries it: a method that gives back what it was given, bytes in a protobuf message."""
+"""What is called, whatever carries it: `Probe.Echo`, which gives back what it was given."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from google.protobuf.wrappers_pb2 import BytesValue
+from xinyu.wire.v1.probe_pb2 import EchoRequest, EchoResponse
 
-from xinyu.wire.v1.method import Method
-
-Echo: TypeAlias = Callable[[BytesValue], Awaitable[BytesValue]]
+Echo: TypeAlias = Callable[[EchoRequest], Awaitable[EchoResponse]]
 
 TIMEOUT_S: Final = 5.0
-METHOD: Final = Method("Echo", "echo", 308, BytesValue, BytesValue, TIMEOUT_S)
 CALLER: Final = "bench"
-TRACE_ID: Final = "0123456789abcdef" * 2
-
-
-async def answer(request: BytesValue) -> BytesValue:
-    return BytesValue(value=request.value)
+SECRET: Final = b"the-secret-of-the-benchmark"
+# A request of 100 bytes: the field's tag and length take two.
+PAYLOAD: Final = b"x" * 98

@@ -1,76 +1,47 @@
-"""The Rock codec alone on the event loop: frames on a protocol, calls paired with answers by sn, and nothing else.
-
-No deadline, no bound, no task a call: what is left is the codec, protobuf, and the loop.
-"""
+"""The Rock codec alone on the event loop: a command and a trace id in each frame, and no head in its body."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final
 
-from google.protobuf.wrappers_pb2 import BytesValue
-
-from benchmarks.rpc_echo.contract import METHOD, TRACE_ID, Echo
+from benchmarks.rpc_echo import frames
 from xinyu._fast import rock
+from xinyu.wire.v1.probe_pb2 import EchoRequest, EchoResponse
+from xinyu.wire.v1.probe_rpc import ECHO
+
+TRACE_ID: Final = "0123456789abcdef" * 2
 
 
-class Connection(asyncio.Protocol):
+class Framing(frames.Connection):
     def __init__(self) -> None:
+        super().__init__()
         self._decoder = rock.Decoder("trace")
-        self._transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         for frame in self._decoder.feed(data):
             self.on_frame(frame)
 
-    def on_frame(self, frame: rock.Frame) -> None:
+    def on_frame(self, frame: Any) -> None:
         raise NotImplementedError
 
 
-class Answering(Connection):
-    def on_frame(self, frame: rock.Frame) -> None:
-        assert isinstance(frame, rock.Request)
-        response = BytesValue(value=BytesValue.FromString(frame.body).value)
-        self._transport.write(
-            rock.encode_response(
-                "trace", frame.sn, frame.cmd, 200, "ok", response.SerializeToString(), frame.trace_id
-            )
-        )
+class Answering(Framing, frames.Answering):
+    def on_frame(self, frame: rock.Request) -> None:
+        self.start(frame, EchoRequest.FromString(frame.body))
+
+    def encode(self, call: rock.Request, response: EchoResponse) -> bytes:
+        body = response.SerializeToString()
+        return rock.encode_response("trace", call.sn, call.cmd, 200, "ok", body, call.trace_id)
 
 
-class Calling(Connection):
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting: dict[int, asyncio.Future[BytesValue]] = {}
-        self._sn = 0
+class Calling(Framing, frames.Calling):
+    def on_frame(self, frame: rock.Response) -> None:
+        self.answered(frame.sn, EchoResponse.FromString(frame.body))
 
-    def echo(self, request: BytesValue) -> asyncio.Future[BytesValue]:
-        self._sn += 1
-        waiting = self._waiting[self._sn] = asyncio.get_running_loop().create_future()
-        body = request.SerializeToString()
-        self._transport.write(rock.encode_request("trace", self._sn, METHOD.command, body, TRACE_ID))
-        return waiting
-
-    def on_frame(self, frame: rock.Frame) -> None:
-        assert isinstance(frame, rock.Response)
-        self._waiting.pop(frame.sn).set_result(BytesValue.FromString(frame.body))
+    def encode(self, sn: int, request: EchoRequest) -> bytes:
+        return rock.encode_request("trace", sn, ECHO.command, request.SerializeToString(), TRACE_ID)
 
 
-@asynccontextmanager
-async def serving(port: int) -> AsyncIterator[int]:
-    server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", port)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
-@asynccontextmanager
-async def calling(port: int) -> AsyncIterator[Echo]:
-    transport, protocol = await asyncio.get_running_loop().create_connection(Calling, "127.0.0.1", port)
-    try:
-        yield protocol.echo
-    finally:
-        transport.close()
+serving = partial(frames.serving, Answering)
+calling = partial(frames.calling, Calling)

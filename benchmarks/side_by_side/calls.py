@@ -1,4 +1,4 @@
-"""Remote calls: XinYu's Rock frames and RPC beside grpcio, each with a server and a client process of its own.
+"""Remote calls: XinYu's RPC beside grpcio and a bare length prefix, each with a server and a client process of its own.
 
 grpcio gives no access to its codec alone, so what is compared is a call: the same protobuf message there and back over
 TCP on loopback (`benchmarks/rpc_echo`).
@@ -18,18 +18,20 @@ from benchmarks.side_by_side.rounds import Contestant, Values
 from benchmarks.side_by_side.servers import installed
 from xinyu.bench.error import BenchError
 
-REFERENCE: Final = "XinYu, Rock frames"
+REFERENCE: Final = "protobuf, length prefix"
+ROCK: Final = "XinYu, Rock RPC"
+GRPC_AIO: Final = "grpc.aio"
 IN_FLIGHT: Final = 64
-OURS: Final = (REFERENCE, "XinYu, Rock RPC")
+OURS: Final = (ROCK, "XinYu, Rock frames", "XinYu, gRPC")
 COMMAND: Final = (sys.executable, "-m", "benchmarks.rpc_echo")
 CLIENT_DEADLINE_S: Final = 60.0
 
 EXPLANATION: Final = """\
-A protobuf message of 32 bytes there and back over TCP on loopback, {in_flight} calls in flight on one connection, all on uvloop, server
-and client in processes of their own. grpcio gives no access to its codec alone, so calls are compared. Rock frames is our codec on an
-asyncio protocol and nothing else (`benchmarks/rpc_echo/rock_frames.py`); the length prefix has neither command nor trace id in it.
-Rock RPC is the channel and server between our processes, with deadline, caller, trace id and a task a call; grpc.aio has a deadline,
-too. A CPU second is one of client and server together."""  # noqa: E501
+`Probe.Echo` with a request of 100 bytes over TCP on loopback, {in_flight} calls in flight on one connection, one servicer, a task a call, all on
+uvloop, server and client in processes of their own. The length prefix is the least that one would write by hand
+(`benchmarks/rpc_echo/protobuf_frames.py`): no command, deadline, trace id or bound. Rock frames is that with our codec in place of the prefix.
+Rock RPC and XinYu's gRPC are what rooms use: deadline, caller, trace id, a secret, bounds, call times; grpc.aio alone has a deadline. Latencies are
+the client's, {in_flight} in flight. A CPU second is one of client and server together."""  # noqa: E501
 
 
 def comparison(seconds: float, server_cpu: int | None) -> Comparison:
@@ -42,16 +44,19 @@ def comparison(seconds: float, server_cpu: int | None) -> Comparison:
         title="Remote calls",
         explanation=EXPLANATION.format(in_flight=IN_FLIGHT),
         contestants=(
-            contestant(REFERENCE, "rock_frames", xinyu.__version__),
-            contestant("XinYu, Rock RPC", "rock_rpc", xinyu.__version__),
-            contestant("protobuf, length prefix", "protobuf_frames", *installed("protobuf")),
-            contestant("grpc.aio", "grpc_aio", *installed("grpcio")),
+            contestant(ROCK, "rock_rpc", xinyu.__version__),
+            contestant("XinYu, Rock frames", "rock_frames", xinyu.__version__),
+            contestant(REFERENCE, "protobuf_frames", *installed("protobuf")),
+            contestant(GRPC_AIO, "grpc_aio", *installed("grpcio")),
+            contestant("XinYu, gRPC", "grpc_rpc", xinyu.__version__),
         ),
         reference=REFERENCE,
         ours=OURS,
         metrics=(
             Metric("per_cpu_s", "calls a CPU second"),
             Metric("per_s", "calls a second"),
+            Metric("p50_ms", "latency, ms, p50", 2),
+            Metric("p99_ms", "p99", 2),
             Metric("server_us", "server's CPU a call, us", 1),
             Metric("client_us", "client's CPU a call, us", 1),
             Metric("alone_per_s", "one call at a time: calls a second"),

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+from sqlalchemy.dialects import mysql
+
+from xinyu.migrations.steps import LongBinary, LongText, RowId, create_table, is_mysql
 
 revision = "0002"
 down_revision = "0001"
 
 
 def upgrade() -> None:
-    big, small, text = sa.BigInteger, sa.SmallInteger, sa.Text
-    # SQLite: an INTEGER key is the row's own number, a BIGINT one a second index.
-    row_id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-    op.create_table(
+    big, small = sa.BigInteger, sa.SmallInteger
+    # Led by the talk, what is inserted together lies together, and on one shard. (SQLite files began the other way.)
+    msg_id_key = ("talk_id", "msg_id", "sender_id") if is_mysql() else ("msg_id", "talk_id", "sender_id")
+    create_table(
         "talk",
-        sa.Column("talk_id", row_id, primary_key=True, autoincrement=False),
+        sa.Column("talk_id", RowId, primary_key=True, autoincrement=False),
         sa.Column("talk_mode", small, nullable=False),
         sa.Column("peer_low", big),
         sa.Column("peer_high", big),
@@ -34,9 +36,8 @@ def upgrade() -> None:
         sa.Column("pair_revision", big, nullable=False, server_default="0"),
         sa.UniqueConstraint("peer_low", "peer_high", name="talk_pair"),
         sa.UniqueConstraint("group_id", name="talk_group"),
-        if_not_exists=True,
     )
-    op.create_table(
+    create_table(
         "talk_member",
         sa.Column("talk_id", big, primary_key=True, autoincrement=False),
         sa.Column("user_id", big, primary_key=True, autoincrement=False),
@@ -53,51 +54,46 @@ def upgrade() -> None:
         sa.Column("change", big, nullable=False, server_default="0"),
         sa.Column("revision", big, nullable=False, server_default="0"),
         sa.Index("talk_member_change", "talk_id", "change"),
-        if_not_exists=True,
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    create_table(
         "message",
         sa.Column("talk_id", big, primary_key=True, autoincrement=False),
         sa.Column("sequence", big, primary_key=True, autoincrement=False),
         sa.Column("msg_id", sa.String(64), nullable=False),
         sa.Column("sender_id", big, nullable=False),
         sa.Column("msg_type", sa.Integer, nullable=False),
-        sa.Column("body", text, nullable=False),
-        sa.Column("quote", text, nullable=False),
-        sa.Column("request_hash", sa.LargeBinary(32), nullable=False),
+        sa.Column("body", LongText, nullable=False),
+        sa.Column("quote", LongText, nullable=False),
+        sa.Column("request_hash", sa.LargeBinary(32).with_variant(mysql.VARBINARY(32), "mysql"), nullable=False),
         sa.Column("sent_at_ms", big, nullable=False),
-        sa.UniqueConstraint("msg_id", "talk_id", "sender_id", name="message_msg_id"),
-        if_not_exists=True,
+        sa.UniqueConstraint(*msg_id_key, name="message_msg_id"),
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    create_table(
         "message_change",
         sa.Column("talk_id", big, primary_key=True, autoincrement=False),
         sa.Column("sequence", big, primary_key=True, autoincrement=False),
         sa.Column("change", big, nullable=False),
         sa.Column("recalled_by", big, nullable=False, server_default="0"),  # 0 = not recalled
         sa.Column("expired", small, nullable=False, server_default="0"),
-        sa.Column("body", text),  # after an edit
+        sa.Column("body", LongText),  # after an edit
         sa.Index("message_change_change", "talk_id", "change"),
-        if_not_exists=True,
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    create_table(
         "message_hidden",
         sa.Column("talk_id", big, primary_key=True, autoincrement=False),
         sa.Column("user_id", big, primary_key=True, autoincrement=False),
         sa.Column("sequence", big, primary_key=True, autoincrement=False),
         sa.Column("own", big, nullable=False),
-        if_not_exists=True,
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    create_table(
         "message_outbox",
-        sa.Column("id", row_id, primary_key=True, autoincrement=True),
+        sa.Column("id", RowId, primary_key=True, autoincrement=True),
         sa.Column("incarnation", sa.String(64), nullable=False),
         sa.Column("created_at_ms", big, nullable=False),
-        sa.Column("events", sa.LargeBinary, nullable=False),
-        if_not_exists=True,
+        sa.Column("events", LongBinary, nullable=False),
         sqlite_autoincrement=True,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from xinyu.migrations.steps import LongBinary, RowId, create_table
 
 revision = "0003"
 down_revision = "0002"
@@ -11,7 +12,7 @@ down_revision = "0002"
 
 def upgrade() -> None:
     big, small = sa.BigInteger, sa.SmallInteger
-    op.create_table(
+    create_table(
         "talk_session",
         sa.Column("user_id", big, primary_key=True, autoincrement=False),
         sa.Column("talk_id", big, primary_key=True, autoincrement=False),
@@ -28,24 +29,19 @@ def upgrade() -> None:
         sa.Column("created_at_ms", big, nullable=False),
         sa.Column("changed_at_ms", big, nullable=False),
         sa.Index("talk_session_version", "user_id", "version"),
-        if_not_exists=True,
         sqlite_with_rowid=False,
     )
-    # SQLite: an INTEGER key is the row's own number, a BIGINT one a second index.
-    row_id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-    op.create_table(
+    create_table(
         "talk_version",
-        sa.Column("user_id", row_id, primary_key=True, autoincrement=False),
+        sa.Column("user_id", RowId, primary_key=True, autoincrement=False),
         sa.Column("version", big, nullable=False),
         sa.Column("floor", big, nullable=False, server_default="0"),
-        if_not_exists=True,
     )
-    op.create_table(
+    create_table(
         "talk_outbox",
-        sa.Column("id", row_id, primary_key=True, autoincrement=True),
+        sa.Column("id", RowId, primary_key=True, autoincrement=True),
         sa.Column("incarnation", sa.String(64), nullable=False),
         sa.Column("created_at_ms", big, nullable=False),
-        sa.Column("events", sa.LargeBinary, nullable=False),
-        if_not_exists=True,
+        sa.Column("events", LongBinary, nullable=False),
         sqlite_autoincrement=True,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from xinyu.migrations.steps import LongBinary, RowId, create_table
 
 revision = "0004"
 down_revision = "0003"
@@ -11,7 +12,7 @@ down_revision = "0003"
 
 def upgrade() -> None:
     big, small = sa.BigInteger, sa.SmallInteger
-    op.create_table(
+    create_table(
         "user_account",
         sa.Column("user_id", big, primary_key=True, autoincrement=False),
         sa.Column("version", big, nullable=False),
@@ -34,16 +35,14 @@ def upgrade() -> None:
         sa.Column("created_at_ms", big, nullable=False),
         sa.Column("changed_at_ms", big, nullable=False),
         sa.UniqueConstraint("mobile", name="user_account_mobile"),
-        if_not_exists=True,
     )
-    op.create_table(
+    create_table(
         "user_version",
         sa.Column("user_id", big, primary_key=True, autoincrement=False),
         sa.Column("version", big, nullable=False),
         sa.Column("floor", big, nullable=False, server_default="0"),
-        if_not_exists=True,
     )
-    op.create_table(
+    create_table(
         "verify_code",
         sa.Column("mobile", sa.String(20), primary_key=True),
         sa.Column("channel", sa.String(32), primary_key=True),
@@ -51,11 +50,10 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("expires_at_ms", big, nullable=False),
         sa.Index("verify_code_expires", "expires_at_ms"),
-        if_not_exists=True,
     )
-    op.create_table(
+    create_table(
         "login_log",
-        sa.Column("id", big().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+        sa.Column("id", RowId, primary_key=True, autoincrement=True),
         sa.Column("user_id", big),  # NULL: no account has this number
         sa.Column("mobile", sa.String(20), nullable=False),
         sa.Column("platform", sa.String(16), nullable=False),
@@ -65,14 +63,12 @@ def upgrade() -> None:
         sa.Column("created_at_ms", big, nullable=False),
         sa.Index("login_log_user", "user_id", "created_at_ms"),
         sa.Index("login_log_created", "created_at_ms"),
-        if_not_exists=True,
     )
-    op.create_table(
+    create_table(
         "user_outbox",
-        sa.Column("id", big().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+        sa.Column("id", RowId, primary_key=True, autoincrement=True),
         sa.Column("incarnation", sa.String(64), nullable=False),
         sa.Column("created_at_ms", big, nullable=False),
-        sa.Column("events", sa.LargeBinary, nullable=False),
-        if_not_exists=True,
+        sa.Column("events", LongBinary, nullable=False),
         sqlite_autoincrement=True,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from xinyu.migrations.steps import LongBinary, RowId, create_table
 
 revision = "0005"
 down_revision = "0004"
@@ -11,15 +12,14 @@ down_revision = "0004"
 
 def upgrade() -> None:
     big, small = sa.BigInteger, sa.SmallInteger
-    op.create_table(
+    create_table(
         "friendship",
         sa.Column("user_low", big, primary_key=True, autoincrement=False),
         sa.Column("user_high", big, primary_key=True, autoincrement=False),
         sa.Column("revision", big, nullable=False, server_default="0"),  # grows with what its talk must know
-        if_not_exists=True,
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    create_table(
         "contact",
         sa.Column("user_id", big, primary_key=True, autoincrement=False),
         sa.Column("friend_id", big, primary_key=True, autoincrement=False),
@@ -32,10 +32,9 @@ def upgrade() -> None:
         sa.Column("changed_at_ms", big, nullable=False),
         sa.Index("contact_version_order", "user_id", "version"),
         sa.Index("contact_friend", "friend_id", "user_id"),
-        if_not_exists=True,
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    create_table(
         "contact_apply",
         sa.Column("apply_id", big, primary_key=True, autoincrement=False),
         sa.Column("target_id", big, nullable=False),
@@ -47,21 +46,18 @@ def upgrade() -> None:
         sa.Column("changed_at_ms", big, nullable=False),
         sa.Index("contact_apply_target", "target_id", "version"),
         sa.Index("contact_apply_pair", "applicant_id", "state", "target_id"),
-        if_not_exists=True,
     )
-    op.create_table(
+    create_table(
         "contact_version",
         sa.Column("user_id", big, primary_key=True, autoincrement=False),
         sa.Column("version", big, nullable=False),
         sa.Column("floor", big, nullable=False, server_default="0"),
-        if_not_exists=True,
     )
-    op.create_table(
+    create_table(
         "contact_outbox",
-        sa.Column("id", big().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+        sa.Column("id", RowId, primary_key=True, autoincrement=True),
         sa.Column("incarnation", sa.String(64), nullable=False),
         sa.Column("created_at_ms", big, nullable=False),
-        sa.Column("events", sa.LargeBinary, nullable=False),
-        if_not_exists=True,
+        sa.Column("events", LongBinary, nullable=False),
         sqlite_autoincrement=True,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from xinyu.migrations.steps import LongBinary, RowId, create_table
 
 revision = "0006"
 down_revision = "0005"
@@ -11,7 +12,7 @@ down_revision = "0005"
 
 def upgrade() -> None:
     big, small = sa.BigInteger, sa.SmallInteger
-    op.create_table(
+    create_table(
         "group_info",
         sa.Column("group_id", big, primary_key=True, autoincrement=False),
         sa.Column("creator_id", big, nullable=False),
@@ -26,9 +27,8 @@ def upgrade() -> None:
         sa.Column("max_members", sa.Integer, nullable=False),
         sa.Column("created_at_ms", big, nullable=False),
         sa.Column("changed_at_ms", big, nullable=False),
-        if_not_exists=True,
     )
-    op.create_table(
+    create_table(
         "group_member",
         sa.Column("group_id", big, primary_key=True, autoincrement=False),
         sa.Column("user_id", big, primary_key=True, autoincrement=False),
@@ -41,23 +41,20 @@ def upgrade() -> None:
         sa.Column("joined_at_ms", big, nullable=False),
         sa.Column("changed_at_ms", big, nullable=False),
         sa.Index("group_member_user", "user_id", "state"),
-        if_not_exists=True,
         sqlite_with_rowid=False,
     )
-    op.create_table(
+    create_table(
         "group_creation",
         sa.Column("creator_id", big, primary_key=True, autoincrement=False),
         sa.Column("request_hash", sa.String(64), primary_key=True),
         sa.Column("group_id", big, nullable=False),
         sa.Column("created_at_ms", big, nullable=False),
-        if_not_exists=True,
     )
-    op.create_table(
+    create_table(
         "group_outbox",
-        sa.Column("id", big().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+        sa.Column("id", RowId, primary_key=True, autoincrement=True),
         sa.Column("incarnation", sa.String(64), nullable=False),
         sa.Column("created_at_ms", big, nullable=False),
-        sa.Column("events", sa.LargeBinary, nullable=False),
-        if_not_exists=True,
+        sa.Column("events", LongBinary, nullable=False),
         sqlite_autoincrement=True,
     )

@@ -7,8 +7,9 @@ again; no longer, since it may be the next one that is given out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from xinyu.base.clock import Clock
@@ -31,9 +32,11 @@ class Name:
     is_robot: bool = False
     mute_all: bool = False
     known: bool = False
+    revision: int = 0  # of a group's profile
 
 
 NOBODY: Final = Name()
+_ANY: Final[Mapping[int, int]] = MappingProxyType({})
 
 
 class Directory:
@@ -63,9 +66,14 @@ class Directory:
             names |= self._keep(self._user_names, missing, answered, forgotten)
         return names
 
-    async def groups(self, group_ids: Iterable[int], *, required: bool = False) -> dict[int, Name]:
-        """A Name for every id asked for. `required`: as above, of the group room."""
+    async def groups(
+        self, group_ids: Iterable[int], *, required: bool = False, at_least: Mapping[int, int] = _ANY
+    ) -> dict[int, Name]:
+        """A Name for every id asked for. `required`: as above, of the group room. `at_least`: the revision that is
+        known of a group's profile; a name that is kept from before it is asked for anew."""
         names, missing = self._held(self._group_names, group_ids)
+        old = [id_ for id_, name in names.items() if name.revision < at_least.get(id_, 0)]
+        missing += old
         if missing:
             forgotten = self._forgotten
             try:
@@ -73,8 +81,11 @@ class Directory:
             except XinYuError:
                 if required:
                     raise
-                return names | dict.fromkeys(missing, NOBODY)
-            answered = {n.group_id: Name(n.name, n.avatar, mute_all=n.mute_all, known=True) for n in page.names}
+                return dict.fromkeys(missing, NOBODY) | names
+            answered = {
+                n.group_id: Name(n.name, n.avatar, mute_all=n.mute_all, known=True, revision=n.profile_revision)
+                for n in page.names
+            }
             names |= self._keep(self._group_names, missing, answered, forgotten)
         return names
 

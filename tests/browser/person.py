@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from playwright.async_api import BrowserContext, Locator, Page, Playwright, Route, expect
-
-from tests.chromium import open_profile
+from playwright.async_api import BrowserContext, Locator, Page, Route, expect
 
 PASSWORD = "correct horse"
 _mobiles = itertools.count(13_900_000_001)
@@ -29,11 +26,9 @@ class Person:
 
     @classmethod
     async def arrive(
-        cls, driver: Playwright, profile: Path, origin: str, name: str, *, websocket_url: str = "", **options: Any
+        cls, context: BrowserContext, origin: str, name: str, *, websocket_url: str = ""
     ) -> Person:
-        """Opens a fresh profile and the page. `websocket_url` replaces the one that the server tells the page."""
-        options.setdefault("viewport", DESKTOP)
-        context = await open_profile(driver, profile, **options)
+        """Opens the page in a fresh context. `websocket_url` replaces the one that the server tells the page."""
         page = context.pages[0] if context.pages else await context.new_page()
         person = cls(name, origin, context, page)
         page.on("pageerror", lambda error: person.complaints.append(str(error)))
@@ -168,7 +163,20 @@ class Person:
         """Opens the menu of the message and picks an action."""
         await self.bubble(text).hover()
         await self.bubble(text).get_by_role("button", name="Message actions").click()
-        await self.page.get_by_role("menuitem", name=action).click()
+        await self.page.get_by_role("menuitem", name=action, exact=True).click()
+
+    async def pick(self, action: str) -> None:
+        """Out of the menu of the open chat."""
+        await self.page.get_by_role("button", name="Chat details").click()
+        await self.page.get_by_role("menuitem", name=action, exact=True).click()
+
+    async def send_more(self, action: str) -> None:
+        """Out of the menu beside the editor."""
+        await self.page.get_by_role("button", name="Send something else").click()
+        await self.page.get_by_role("menuitem", name=action, exact=True).click()
+
+    def dialog(self, name: str) -> Locator:
+        return self.page.get_by_role("dialog", name=name, exact=True)
 
     # ---------------------------------------------------------------- what passes
 

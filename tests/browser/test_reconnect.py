@@ -11,7 +11,8 @@ from playwright.async_api import Playwright, expect
 from tests.browser.conftest import Arrive
 from tests.browser.cut_proxy import CutProxy
 from tests.browser.person import Person
-from tests.server_process import ServerProcess
+from tests.chromium import open_profile
+from tests.forms import FORMS, EitherServer, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -19,11 +20,11 @@ GREETING = "I have accepted your request. Let's chat!"
 
 
 async def test_what_was_sent_and_recalled_while_one_was_cut_off_is_there_once_and_in_order(
-    arrive: Arrive, server: ServerProcess
+    arrive: Arrive, server: EitherServer
 ) -> None:
     async with CutProxy(server.websocket_port) as proxy:
-        alice = await arrive("Alice")
-        bob = await arrive("Bob", websocket_url=f"ws://127.0.0.1:{proxy.port}/ws")
+        alice = await arrive("Alice", own_browser=True)
+        bob = await arrive("Bob", own_browser=True, websocket_url=f"ws://127.0.0.1:{proxy.port}/ws")
         await alice.befriend(bob)
         await alice.open_chat("Bob")
         await bob.open_chat("Alice")
@@ -53,7 +54,7 @@ async def test_what_was_sent_and_recalled_while_one_was_cut_off_is_there_once_an
 
 
 async def test_what_was_written_while_cut_off_is_sent_once_even_over_a_reload(
-    arrive: Arrive, server: ServerProcess
+    arrive: Arrive, server: EitherServer
 ) -> None:
     async with CutProxy(server.websocket_port) as proxy:
         alice = await arrive("Alice", websocket_url=f"ws://127.0.0.1:{proxy.port}/ws")
@@ -76,7 +77,7 @@ async def test_what_was_written_while_cut_off_is_sent_once_even_over_a_reload(
         await expect(alice.log.locator("[data-state=sending]")).to_have_count(0)
 
 
-async def test_an_answer_that_is_lost_makes_no_second_message(arrive: Arrive, server: ServerProcess) -> None:
+async def test_an_answer_that_is_lost_makes_no_second_message(arrive: Arrive, server: EitherServer) -> None:
     """The message reaches the server, the acknowledgement does not reach the page."""
     async with CutProxy(server.websocket_port) as proxy:
         alice = await arrive("Alice", websocket_url=f"ws://127.0.0.1:{proxy.port}/ws")
@@ -96,7 +97,7 @@ async def test_an_answer_that_is_lost_makes_no_second_message(arrive: Arrive, se
         await expect(alice.texts).to_have_text([GREETING, "once", "and then this"])
 
 
-async def test_a_dead_connection_is_noticed_by_the_heartbeat(arrive: Arrive, server: ServerProcess) -> None:
+async def test_a_dead_connection_is_noticed_by_the_heartbeat(arrive: Arrive, server: EitherServer) -> None:
     async with CutProxy(server.websocket_port) as proxy:
         alice = await arrive("Alice", websocket_url=f"ws://127.0.0.1:{proxy.port}/ws")
         accepted = proxy.accepted
@@ -108,13 +109,14 @@ async def test_a_dead_connection_is_noticed_by_the_heartbeat(arrive: Arrive, ser
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
-async def test_a_server_comes_back_and_nothing_is_lost(driver: Playwright, tmp_path: Path, end: str) -> None:
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_server_comes_back_and_nothing_is_lost(
+    driver: Playwright, form: str, request: pytest.FixtureRequest, tmp_path: Path, end: str
+) -> None:
     """Killed as by a power cut, or stopped in order (then it tells the pages by 1012 when to come back)."""
-    server = ServerProcess(tmp_path / "data")
-    await asyncio.to_thread(server.start)
-    try:
-        alice = await Person.arrive(driver, tmp_path / "alice", server.http_url, "Alice")
-        bob = await Person.arrive(driver, tmp_path / "bob", server.http_url, "Bob")
+    with running(form, request, tmp_path / "data") as server:
+        alice = await Person.arrive(await open_profile(driver, tmp_path / "alice"), server.http_url, "Alice")
+        bob = await Person.arrive(await open_profile(driver, tmp_path / "bob"), server.http_url, "Bob")
         for person in (alice, bob):
             await person.register()
         await alice.befriend(bob)
@@ -136,5 +138,3 @@ async def test_a_server_comes_back_and_nothing_is_lost(driver: Playwright, tmp_p
             await person.reload()
             await expect(person.texts).to_have_text([GREETING, "kept", "written meanwhile", "and on"])
             await person.leave()
-    finally:
-        await asyncio.to_thread(server.__exit__, None, None, None)

@@ -24,4 +24,4 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def mobile() -> Callable[[], str]:
     """A mobile number that no other test uses."""
-    return lambda: f"139{next(_numbers):08d}"
+    return lambda: f"136{next(_numbers):08d}"

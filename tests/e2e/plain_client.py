@@ -10,15 +10,26 @@ import io
 import json
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.server_process import ServerProcess
-
 ANSWER_DEADLINE_S = 20.0
 Json = dict[str, Any]
+
+
+class Server(Protocol):
+    """Where a server of either form is reached."""
+
+    @property
+    def http_url(self) -> str: ...
+
+    @property
+    def websocket_url(self) -> str: ...
+
+    @property
+    def legacy_websocket_url(self) -> str: ...
 
 
 class Answer:
@@ -33,7 +44,7 @@ class Answer:
 class Rest:
     """POSTs to `/api/v1/`. `token` "" = none is sent."""
 
-    def __init__(self, server: ServerProcess, headers: Json | None = None) -> None:
+    def __init__(self, server: Server, headers: Json | None = None) -> None:
         self._server = server
         self._headers = headers or {}
         self._session: aiohttp.ClientSession
@@ -89,7 +100,7 @@ class Events:
         self._acknowledges = acknowledges
 
     @classmethod
-    async def legacy(cls, server: ServerProcess, token: str) -> Events:
+    async def legacy(cls, server: Server, token: str) -> Events:
         """As the reference client connects."""
         return cls(
             await connect(f"{server.legacy_websocket_url}?token={token}&platform=web", compression=None),
@@ -97,7 +108,7 @@ class Events:
         )
 
     @classmethod
-    async def ours(cls, server: ServerProcess, query: str = "", headers: Json | None = None) -> Events:
+    async def ours(cls, server: Server, query: str = "", headers: Json | None = None) -> Events:
         socket = await connect(
             server.websocket_url + (f"?{query}" if query else ""),
             subprotocols=["xinyu.v1.json"],  # type: ignore[list-item]
@@ -166,7 +177,7 @@ class Events:
 class Person(Rest):
     """A registered user with REST, and the events of one page where `listen` was called."""
 
-    def __init__(self, server: ServerProcess, name: str, mobile: str) -> None:
+    def __init__(self, server: Server, name: str, mobile: str) -> None:
         super().__init__(server)
         self.server = server
         self.name = name

@@ -1,4 +1,4 @@
-"""The Python SDK against `xinyu serve`, in one process and with workers.
+"""The Python SDK against `xinyu serve`, in one process and with workers, and against a cluster behind nginx.
 
 People meet, write, take back, hide, read, group, leave, and come back.
 """
@@ -6,20 +6,28 @@ People meet, write, take back, hide, read, group, leave, and come back.
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from tests.forms import FORMS, EitherServer, running
 from tests.server_process import ServerProcess
-from xinyu.client import GROUP, SINGLE, ApiError, Client, SendRefused, Typing
+from xinyu.client import GROUP, SINGLE, ApiError, Client, ContactGroup, SendRefused, Typing
 
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(scope="module", params=["one-process", "workers"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+@pytest.fixture(scope="module", params=["one-process", "workers", "cluster"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EitherServer]:
+    if request.param == "cluster":
+        yield request.getfixturevalue("cluster")
+        return
     arguments = ["--workers", "2"] if request.param == "workers" else []
     with ServerProcess(Path(tmp_path_factory.mktemp("sdk")) / "data", arguments=arguments) as server:
         yield server
@@ -30,13 +38,14 @@ class People:
 
     _count = 0
 
-    def __init__(self, server: ServerProcess) -> None:
+    def __init__(self, server: EitherServer) -> None:
         self.server = server
         self.clients: list[Client] = []
 
     async def join(self, nickname: str) -> Client:
         People._count += 1
-        client = Client(self.server.http_url)
+        # Every second one speaks protobuf: whoever talks to somebody, talks to the other dialect.
+        client = Client(self.server.http_url, dialect="protobuf" if People._count % 2 else "json")
         self.clients.append(client)
         await client.register(nickname, f"138{People._count:08}", "a good password")
         await client.start()
@@ -50,7 +59,7 @@ class People:
 
 
 @pytest.fixture
-async def people(server: ServerProcess) -> AsyncIterator[People]:
+async def people(server: EitherServer) -> AsyncIterator[People]:
     people = People(server)
     yield people
     for client in people.clients:
@@ -107,6 +116,45 @@ async def test_two_people_meet_and_write(people: People) -> None:
     assert [c.user_id for c in await ada.contacts()] == [bob.user_id]
 
 
+async def test_what_one_says_of_a_friend_reaches_ones_devices(people: People) -> None:
+    ada, bob = await people.join("Ada"), await people.join("Bob")
+    await befriend(ada, bob)
+    phone = await people.second_device(ada)
+    await ada.save_contact_groups([ContactGroup(id=0, name="Work", sort=1)])
+    (work,) = await ada.contact_groups()
+    await ada.move_contact(bob.user_id, work.id)
+    await ada.edit_remark(bob.user_id, "Bobby")
+
+    def noted() -> bool:
+        (row,) = phone.replica.contact_rows("contact")
+        return (row["remark"], row["group_id"]) == ("Bobby", work.id)
+
+    await until(phone, noted)
+    await until(phone, lambda: [row["count"] for row in phone.replica.contact_rows("group")] == [1])
+    await ada.block(bob.user_id)
+    assert [each.user_id for each in await ada.blocked()] == [bob.user_id]
+    with pytest.raises(ApiError, match="does not take"):
+        await bob.send_text(SINGLE, ada.user_id, "hi")
+    await ada.block(bob.user_id, is_block=False)
+    await ada.delete_contact(bob.user_id)
+    await until(phone, lambda: phone.replica.contact_rows("contact") == [])
+    assert [each.user_id for each in await bob.contacts()] == [ada.user_id]
+
+
+async def test_an_emoticon_is_sent_as_a_picture(people: People) -> None:
+    ada, bob = await people.join("Ada"), await people.join("Bob")
+    await befriend(ada, bob)
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(file, "PNG")
+    media = await ada.upload_picture(file.getvalue(), "smile.png")
+    emoticon = await ada.add_emoticon(media.src)
+    assert await ada.emoticons() == [emoticon]
+    record = await ada.send(SINGLE, bob.user_id, "emoticon", {"emoticon_id": emoticon.emoticon_id})
+    assert (record.msg_type, json.loads(record.extra)["url"]) == (3, media.src)
+    await ada.delete_emoticon(emoticon.emoticon_id)
+    assert await ada.emoticons() == []
+
+
 async def test_recall_and_hide_reach_every_device(people: People) -> None:
     ada, bob = await people.join("Ada"), await people.join("Bob")
     talk_id = await befriend(ada, bob)
@@ -138,6 +186,8 @@ async def test_a_group_and_its_members(people: People) -> None:
     assert "before Eve" not in texts(eve, talk_id)
     assert {m.user_id for m in await eve.members(talk_id)} == {ada.user_id, bob.user_id, eve.user_id}
     assert {m.nickname for m in await ada.group_members(group_id)} == {"Ada", "Bob", "Eve"}
+    assert {f.record.talk_id for f in (await ada.api.search_messages("EVE")).items} == {talk_id}
+    assert len((await eve.api.search_messages("eve", talk=(GROUP, group_id))).items) == 1
     await bob.leave(group_id)
     await ada.remove_member(group_id, eve.user_id)
     await until(
@@ -210,7 +260,7 @@ async def test_away_and_back_from_a_stored_state(people: People) -> None:
     assert {f"text {n}" for n in range(30)} | {"written while away"} <= {r.text for r in history}
 
 
-async def test_a_bad_token_is_said_at_once(server: ServerProcess) -> None:
+async def test_a_bad_token_is_said_at_once(server: EitherServer) -> None:
     async with Client(server.http_url, token="no token at all") as client:
         with pytest.raises(ApiError) as caught:
             await client.start()
@@ -221,14 +271,17 @@ async def test_a_bad_token_is_said_at_once(server: ServerProcess) -> None:
         assert caught.value.reason == "wrong_password"
 
 
-async def test_a_restart_of_the_server_is_lived_through(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_restart_of_the_server_is_lived_through(
+    form: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """Told 1012 and the delay, the client comes back by itself; what was sent meanwhile is stored."""
-    with ServerProcess(tmp_path / "data") as server:
+    with running(form, request, tmp_path / "data") as server:
         people = People(server)
         ada, bob = await people.join("Ada"), await people.join("Bob")
         try:
             talk_id = await befriend(ada, bob)
-            assert await asyncio.to_thread(server.stop) == 0
+            await asyncio.to_thread(server.stop)
             await until(ada, lambda: not ada.is_connected)
             waiting = [asyncio.ensure_future(ada.send_text(SINGLE, bob.user_id, f"text {n}")) for n in range(5)]
             await asyncio.to_thread(server.start)
@@ -239,3 +292,53 @@ async def test_a_restart_of_the_server_is_lived_through(tmp_path: Path) -> None:
         finally:
             for client in people.clients:
                 await client.close()
+
+
+async def test_pictures_and_files(people: People, tmp_path: Path) -> None:
+    ann, ben = await people.join("Ann"), await people.join("Ben")
+    await befriend(ann, ben)
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(file, "PNG")
+    picture = await ann.upload_picture(file.getvalue(), "sea.png")
+    assert picture.size == (64, 48)
+    assert picture.thumbnail.endswith("_64x48_small.webp")
+    assert len(picture.blur) == 28
+    sent = await ann.send_picture(SINGLE, ben.user_id, picture)
+    await until(ben, lambda: (talk := ben.talk(SINGLE, ann.user_id)) and talk.last_sequence >= sent.sequence)
+    body = (await ben.history(sent.talk_id, limit=1))[0].body
+    assert (body["url"], body["thumbnail"], body["blur"]) == (picture.src, picture.thumbnail, picture.blur)
+    with pytest.raises(ApiError) as refused:
+        await ann.upload_picture(b"no picture")
+    assert refused.value.reason == "unsupported_media"
+
+    path, data, told = tmp_path / "plan.pdf", os.urandom(2_500_000), []
+    path.write_bytes(data)
+    upload_id = await ann.upload_file(path, on_progress=lambda sent, size: told.append((sent, size)))
+    assert told == [(1 << 20, len(data)), (2 << 20, len(data)), (len(data), len(data))]
+    assert await ann.upload_file(path, upload_id=upload_id) == upload_id, "nothing is left to do"
+    record = await ann.send_file(SINGLE, ben.user_id, upload_id)
+    assert (record.body["name"], record.body["size"]) == ("plan.pdf", len(data))
+    assert await ben.download_file(record.msg_id) == data
+
+
+async def test_an_upload_that_was_interrupted_goes_on(people: People) -> None:
+    ann = await people.join("Ann")
+    data = os.urandom(2_500_000)
+    seen: list[str] = []
+    call_form = ann.api.call_form
+
+    async def breaks(shape: Any, path: str, fields: dict[str, str], part: bytes, name: str) -> Any:
+        if fields["split_index"] == "2":
+            seen.append(fields["upload_id"])
+            raise ApiError(400, 400, "invalid", "the cable")
+        return await call_form(shape, path, fields, part, name)
+
+    ann.api.call_form = breaks  # type: ignore[method-assign]
+    with pytest.raises(ApiError, match="the cable"):
+        await ann.upload_file(data, "a.bin")
+    ann.api.call_form = call_form  # type: ignore[method-assign]
+    told: list[int] = []
+    assert await ann.upload_file(data, upload_id=seen[0], on_progress=lambda sent, _: told.append(sent)) == seen[0]
+    assert told == [2 << 20, len(data)], "the first part was there"
+    with pytest.raises(ValueError, match="bytes are not"):
+        await ann.upload_file(data + b"x", upload_id=seen[0])

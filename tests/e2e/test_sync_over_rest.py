@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.e2e.plain_client import ANSWER_DEADLINE_S, Events, Json, Person
+from tests.forms import FORMS, EitherServer, running
 from tests.server_process import ServerProcess
 from xinyu.base.clock import SystemClock
 from xinyu.base.token import AccessTokens
@@ -36,8 +37,24 @@ async def closing_code(events: Events) -> int:
         return code
 
 
+async def refused_with(attempt: Callable[[], Awaitable[Events]]) -> int:
+    """The status with which a connection is refused; 0: it was not."""
+    try:
+        events = await attempt()
+    except InvalidStatus as refusal:
+        return refusal.response.status_code
+    await events.socket.close()
+    return 0
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EitherServer]:
+    with running(request.param, request, tmp_path_factory.mktemp("server") / "data") as process:
+        yield process
+
+
 @pytest.fixture
-async def friends(server: ServerProcess, mobile: Callable[[], str]) -> AsyncIterator[tuple[Person, Person]]:
+async def friends(server: EitherServer, mobile: Callable[[], str]) -> AsyncIterator[tuple[Person, Person]]:
     async with Person(server, "Ann", mobile()) as ann, Person(server, "Ben", mobile()) as ben:
         for person in (ann, ben):
             await person.register()
@@ -107,6 +124,9 @@ async def test_one_answer_both_ways(friends: tuple[Person, Person]) -> None:
         page = await both("message/range", "im.message.range", {"talk_id": group, "from": 1, "to": 31})
         assert [record["sequence"] for record in page["records"]] == [n for n in range(1, 32) if n not in (7, 30)]
         assert page["voids"] == [[7, 7], [30, 30]]
+        found = await both("message/search", "im.message.search", {"keyword": "<20>"})
+        assert {item["record"]["extra"] for item in found["items"]} == {'{"content":"<20>"}'}
+        assert all(item["highlights"] == [[0, 4]] for item in found["items"])
         roster = await both("talk/members", "im.talk.members", {"talk_id": group, "change": 0})
         assert {member["user_id"]: member["role"] for member in roster["members"]} == {ann.user_id: 1, ben.user_id: 3}
 
@@ -139,7 +159,8 @@ async def test_what_all_devices_hear(friends: tuple[Person, Person]) -> None:
         assert (own["own"], own["read_sequence"], own["talk_id"]) == (1, 2, record["talk_id"])
         await one.ask("im.message.revoke", {"talk_mode": 1, "to_from_id": ben.user_id, "msg_id": "m1"}, "r4")
         for events in (one, two, bens):
-            changed = (await events.take("talk.changed"))["payload"]
+            # The read was told before, by its number.
+            changed = (await events.take("talk.changed", lambda payload: payload["records"]))["payload"]
             (recalled,) = changed["records"]
             assert (recalled["sequence"], recalled["is_revoked"], recalled["extra"]) == (2, 1, "{}")
         beat = await one.ask("heartbeat", {}, "r5")
@@ -147,6 +168,69 @@ async def test_what_all_devices_hear(friends: tuple[Person, Person]) -> None:
         refused = await one.ask("im.message.send", request | {"to_from_id": 999_999, "msg_id": "m2"}, "r6")
         assert refused["event"] == "event_error"
         assert (refused["payload"]["error_code"], refused["payload"]["reason"]) == (404, "unknown_user")
+
+
+async def test_who_is_online(friends: tuple[Person, Person], mobile: Callable[[], str]) -> None:
+    ann, ben = friends
+    async with Person(ann.server, "Cid", mobile()) as cid:
+        await cid.register()
+        async with await Events.ours(ann.server, "device_id=one", bearer(ann)) as events:
+            wanted = {"user_ids": [ben.user_id, ann.user_id, cid.user_id, ben.user_id, 999_999]}
+            answer = await events.ask("presence.subscribe", wanted, "r1")
+            users = {state["user_id"]: state for state in answer["payload"]["users"]}
+            # A stranger is not seen, and not told of.
+            assert users == {
+                ben.user_id: {"user_id": ben.user_id, "online": False, "last_seen_ms": 0},
+                ann.user_id: {"user_id": ann.user_id, "online": True, "last_seen_ms": 0},
+            }
+            async with await Events.legacy(cid.server, cid.token), await Events.legacy(ben.server, ben.token) as page:
+                await page.take("connect")
+                came = (await events.take("presence.changed"))["payload"]
+                assert came == {"user_id": ben.user_id, "online": True, "last_seen_ms": 0}
+            left = (await events.take("presence.changed"))["payload"]
+            assert (left["user_id"], left["online"]) == (ben.user_id, False)
+            assert left["last_seen_ms"] > 0
+            again = await events.ask("presence.subscribe", wanted, "r2")
+            assert left in again["payload"]["users"]
+            ended = await events.ask("presence.unsubscribe", wanted, "r3")
+            assert (ended["event"], ended["payload"]) == ("ack", {})
+            for wrong in ({"user_ids": list(range(1, 502))}, {"user_ids": [0]}, {"user_ids": "all"}, {}):
+                refused = await events.ask("presence.subscribe", wrong, f"wrong {len(str(wrong))}")
+                assert (refused["event"], refused["payload"]["error_code"]) == ("event_error", 400)
+
+
+async def test_all_logins_end(server: ServerProcess, mobile: Callable[[], str]) -> None:
+    async with Person(server, "Ann", mobile()) as ann:
+        await ann.register()
+        old_token = ann.token
+        page = await Events.legacy(server, old_token)
+        app = await Events.ours(server, "device_id=one", bearer(ann))
+        await app.take("session.ready")
+        unused = (await ann.ok("auth/ticket"))["ticket"]
+        assert await ann.ok("auth/logout-all") == {}
+        await ann.login()
+        async with await Events.ours(server, "device_id=two", bearer(ann)) as again:
+            await again.take("session.ready")
+            for events in (page, app):
+                assert await closing_code(events) == 4403
+            assert [message["event"] for message in app.heard] == ["session.kicked"]
+            # The new login is not touched, the old one is no more.
+            assert (await again.ask("sync", NOTHING, "r1"))["event"] == "ack"
+            await ann.ok("user/setting", {})
+        ann.token = old_token
+        again_old = bearer(ann)
+        # In a cluster each gateway hears of it by itself.
+        async with asyncio.timeout(ANSWER_DEADLINE_S):
+            while (await ann.call("user/setting")).status != 401:
+                await asyncio.sleep(0.1)
+            for attempt in (
+                lambda: Events.legacy(server, old_token),
+                lambda: Events.ours(server, "", again_old),
+            ):
+                while (status := await refused_with(attempt)) == 0:
+                    await asyncio.sleep(0.1)
+                assert status == 401
+        assert await refused_with(lambda: Events.ours(server, f"ticket={unused}")) == 401
 
 
 async def test_a_ticket_is_good_once(friends: tuple[Person, Person]) -> None:

@@ -27,6 +27,7 @@ SPLIT_TESTS = [
     *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/unit/_fast/test_engine_*.py")),
     "tests/unit/_fast/test_autobahn.py",
     "tests/unit/_fast/test_load.py",
+    "tests/unit/_fast/test_logins.py",
 ]
 # Asks an engine in echo mode for 64 KiB of small messages, and says with how many reads and writes they were answered.
 SYSTEM_CALLS = """

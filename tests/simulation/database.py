@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from random import Random
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from xinyu.base.clock import Clock
 from xinyu.storage import schema
 from xinyu.storage.database import Retry, Unavailable, Work
+from xinyu.storage.dialect import SQLITE
 from xinyu.storage.sqlite import create_sqlite_engine, run_transaction
 
 T = TypeVar("T")
+
+# The database's clock is the world's.
+SIMULATED = replace(SQLITE, now_ms="simulated_now_ms()")
 
 
 @cache
@@ -39,7 +45,9 @@ def _raw(connection: Connection) -> Any:
 class SimulatedDatabase:
     """`fault_rate` 0 = none. The chances are of a write; reads fail a third as often."""
 
-    def __init__(self, random: Random, *, fault_rate: float = 0.0) -> None:
+    dialect = SIMULATED
+
+    def __init__(self, random: Random, clock: Clock, *, fault_rate: float = 0.0) -> None:
         self._random = random
         self.fault_rate = fault_rate
         self.after_commit: Callable[[Connection], None] | None = None
@@ -47,6 +55,7 @@ class SimulatedDatabase:
         self.refuse_next = False  # the next write
         self._answers = asyncio.Lock()
         self._connection = create_sqlite_engine(":memory:", writer=True).connect()
+        _raw(self._connection).create_function("simulated_now_ms", 0, clock.now_ms)
         self.load(_migrated())
 
     # ------------------------------------------------------------------ the contract
@@ -61,7 +70,7 @@ class SimulatedDatabase:
         self,
         work: Work[T],
         *,
-        lane: int = 0,
+        lane: int | None = None,
         statements_only: bool = False,
         committing: Callable[[], None] | None = None,
     ) -> T:

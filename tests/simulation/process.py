@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
 
-from tests.simulation.database import SimulatedDatabase
+from tests.simulation.database import SIMULATED, SimulatedDatabase
 from tests.simulation.loop import SimulatedClock
 from xinyu.base.config import Config
 from xinyu.base.errors import UNAVAILABLE, UNKNOWN_USER, XinYuError
 from xinyu.delivery.dispatcher import Dispatcher, EventSource, Push
 from xinyu.delivery.outbox import Event
 from xinyu.delivery.routes import MemoryRoutes
+from xinyu.delivery.watches import MemoryWatches
 from xinyu.rpc.context import Context
 from xinyu.rpc.in_process import InProcessNetwork
 from xinyu.storage import lease
 from xinyu.storage.cache import MemoryCache
-from xinyu.storage.database import DatabaseError, Unavailable, Work, cursor
-from xinyu.storage.dialect import SQLITE
+from xinyu.storage.database import DatabaseError, Unavailable, Work
 from xinyu.storage.meta import load_epoch
 from xinyu.wire.v1 import gateway_pb2, gateway_rpc, options_pb2, talk_pb2, user_pb2, user_rpc
 from xinyu.wire.v1.contact_rpc import ContactStub
@@ -98,6 +98,8 @@ class Gateway:
 class _Database:
     """The shared database as one process reaches it: not at all once the process is dead."""
 
+    dialect = SIMULATED
+
     def __init__(self, database: SimulatedDatabase, process: Process) -> None:
         self._database = database
         self._process = process
@@ -109,7 +111,7 @@ class _Database:
         self,
         work: Work[T],
         *,
-        lane: int = 0,
+        lane: int | None = None,
         statements_only: bool = False,
         committing: Callable[[], None] | None = None,
     ) -> T:
@@ -177,14 +179,16 @@ class Process:
             config=config,
             clock=clock,
             database=self._database,
-            dialect=SQLITE,
+            dialect=SIMULATED,
             routes=routes,
+            watches=MemoryWatches(),
             cache=MemoryCache(clock),
-            network=network,
+            blobs=cast(Any, None),  # nor sends a file
             tokens=cast(Any, None),  # nobody logs in here
             keys=cast(Any, None),
             incarnation=incarnation,
-            epoch="",
+            servicers=network,
+            channel=network.channel,
             gateway_channel=lambda room, instance: network.channel(room, instance=instance),
         )
         channel = network.channel("simulation")
@@ -196,9 +200,9 @@ class Process:
             network.serve(gateway_rpc.METHODS, other, instance=name)
         directory = Directory(UserStub(channel), GroupStub(channel), clock)
         built = [
-            rooms.presence_room(platform),
-            rooms.contact_room(platform),
-            rooms.group_room(platform),
+            rooms.presence_room(platform, directory),
+            rooms.contact_room(platform, directory),
+            rooms.group_room(platform, directory),
             rooms.message_room(platform, directory),
             rooms.talk_room(platform, directory),
         ]
@@ -217,13 +221,10 @@ class Process:
 
         def begin(connection: Connection) -> str:
             if alone:
-                lease.take_over(connection, SQLITE, self.incarnation, self._clock.now_ms())
+                lease.take_over(connection, SIMULATED, self.incarnation)
             else:
-                cursor(connection).execute(
-                    "INSERT OR REPLACE INTO lease (incarnation, until_ms) VALUES (?, ?)",
-                    (self.incarnation, self._clock.now_ms() + lease.LEASE_MS),
-                )
-            return load_epoch(connection, SQLITE)
+                lease.begin(connection, SIMULATED, self.incarnation)
+            return load_epoch(connection, SIMULATED)
 
         async def run() -> None:
             while not self.epoch:
@@ -244,7 +245,7 @@ class Process:
                 continue
             try:
                 alive = await self._database.write(
-                    lambda connection: lease.renew(connection, SQLITE, self.incarnation, self._clock.now_ms())
+                    lambda connection: lease.renew(connection, SIMULATED, self.incarnation)
                 )
             except DatabaseError:
                 continue

@@ -14,6 +14,9 @@ from tests.simulation.world import OWNER, World, peopled, simulate
 OPERATIONS = 90
 OPERATION_KINDS = (
     "recall",
+    "edit",
+    "react",
+    "react",
     "hide",
     "read",
     "read",
@@ -147,6 +150,12 @@ class Schedule:
             if picked.msg_type >= 1000 or picked.from_id == 0:
                 return None
             return world.recall(picked.from_id, talk_id, picked.msg_id)
+        if kind == "edit":
+            if picked.msg_type != 1 or picked.from_id == 0:
+                return None
+            return world.edit(picked.from_id, talk_id, picked.msg_id)
+        if kind == "react":
+            return world.react(device.user_id, talk_id, picked.msg_id, random.choice("ab"), random.choice((1, 1, 2)))
         if kind == "hide":
             return world.hide(device.user_id, talk_id, sorted({picked.msg_id, records[-1].msg_id}))
         if kind == "clear":

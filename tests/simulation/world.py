@@ -31,6 +31,7 @@ from xinyu.base.errors import XinYuError
 from xinyu.client.outgoing import Send
 from xinyu.client.shapes import GROUP, SINGLE, Record, read
 from xinyu.delivery.routes import MemoryRoutes
+from xinyu.storage import lease
 from xinyu.storage.database import DatabaseError, cursor
 from xinyu.storage.dialect import SQLITE
 from xinyu.storage.meta import begin_epoch
@@ -58,7 +59,7 @@ class World:
         self.loop = loop
         self.clock = SimulatedClock(loop)
         self.log: deque[str] = deque(maxlen=4000)
-        self.database = SimulatedDatabase(self.random)
+        self.database = SimulatedDatabase(self.random, self.clock)
         self.database.after_commit = self._committed
         self.routes = MemoryRoutes()
         self.link_faults = LinkFaults()
@@ -296,6 +297,32 @@ class World:
 
         return await self.attempt(ask)
 
+    async def edit(self, user_id: int, talk_id: int, msg_id: str) -> bool:
+        target = self.target(user_id, talk_id)
+        self._texts += 1
+        body = json.dumps({"content": f"edit {self._texts}"}).encode()
+
+        async def ask() -> None:
+            process = self.any_process()
+            await process.call(
+                process.messages.edit,
+                message_pb2.EditRequest(user_id=user_id, target=target, msg_id=msg_id, msg_type=1, body=body),
+            )
+
+        return await self.attempt(ask)
+
+    async def react(self, user_id: int, talk_id: int, msg_id: str, emoji: str, action: int) -> bool:
+        target = self.target(user_id, talk_id)
+
+        async def ask() -> None:
+            process = self.any_process()
+            await process.call(
+                process.messages.react,
+                message_pb2.ReactRequest(user_id=user_id, target=target, msg_id=msg_id, emoji=emoji, action=action),
+            )
+
+        return await self.attempt(ask)
+
     async def hide(self, user_id: int, talk_id: int, msg_ids: list[str]) -> bool:
         target = self.target(user_id, talk_id)
 
@@ -475,6 +502,10 @@ class World:
             _, pending = await asyncio.wait(sorted(self._tasks, key=lambda task: task.get_name()), timeout=300)
             if pending:
                 raise Failure(f"it never ends: {[_where(task) for task in pending]}")
+        for process in self.processes:
+            process.skips_renewals = False
+        # Whose lease was ended by another learns it by his next renewal, and dies of it.
+        await asyncio.sleep(2 * lease.RENEW_EVERY_S)
         for gateway in self.gateways.values():
             process = self._current(gateway)
             if process is None or process.is_dead:
@@ -482,7 +513,6 @@ class World:
                     await self._bury(process)
                 await self._start_process(gateway)
         for process in self.processes:
-            process.skips_renewals = False
             for source in process.sources.values():
                 source.gate.set()
         for device in self.devices:
@@ -599,7 +629,8 @@ class World:
         )
         low, high = max(cleared + 1, joined, first), last if left is None else left
         stored = rows(
-            "SELECT m.sequence, m.msg_id, CASE WHEN coalesce(c.recalled_by, 0) > 0 THEN '{}' ELSE m.body END "
+            "SELECT m.sequence, m.msg_id, CASE WHEN coalesce(c.recalled_by, 0) > 0 THEN '{}' "
+            "ELSE coalesce(c.body, m.body) END "
             "FROM message m LEFT JOIN message_change c ON c.talk_id = m.talk_id AND c.sequence = m.sequence "
             "WHERE m.talk_id = ? AND m.sequence BETWEEN ? AND ? AND coalesce(c.expired, 0) = 0 AND m.sequence NOT IN "
             "(SELECT sequence FROM message_hidden WHERE talk_id = m.talk_id AND user_id = ?) ORDER BY 1",
@@ -614,6 +645,17 @@ class World:
         if held != stored:
             extra, missing = sorted(set(held) - set(stored)), sorted(set(stored) - set(held))
             raise Failure(f"{device}: talk {talk_id} records: extra or other {extra}, missing {missing}")
+        reacted: dict[int, dict[str, list[int]]] = {}
+        for sequence, emoji, who in rows(
+            "SELECT r.sequence, r.emoji, r.user_id FROM message_reaction r JOIN message_change c ON "
+            "c.talk_id = r.talk_id AND c.sequence = r.sequence WHERE r.talk_id = ? AND c.recalled_by = 0",
+            talk_id,
+        ):
+            reacted.setdefault(sequence, {}).setdefault(emoji, []).append(who)
+        for record in device.replica.records(talk_id):
+            wanted = {emoji: (len(who), user in who) for emoji, who in reacted.get(record.sequence, {}).items()}
+            seen = {each.emoji: (each.count, each.is_mine) for each in record.reactions}
+            same(f"talk {talk_id} reactions to {record.sequence}", seen, wanted)
         same(f"talk {talk_id} read cursor", view.read_sequence, max(read_, sent))
         same(f"talk {talk_id} unread", view.unread, max(0, high - max(read_, sent, low - 1)))
         if view.member is not None:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import xinyu
-from xinyu_services.cli import bench, config, keys, migrate, run, serve
+from xinyu_services.cli import bench, cluster, config, deploy, discovery, env, keys, migrate, organize, run, serve
 
 app = typer.Typer(
     name="xinyu",
@@ -24,9 +24,14 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.add_typer(run.app, name="run")
+app.command("services")(discovery.services)
 app.add_typer(migrate.app, name="migrate")
+app.add_typer(organize.app, name="organize")
 app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")
+app.add_typer(deploy.app, name="deploy")
+app.add_typer(env.app, name="env")
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(bench.app, name="bench")
 
 

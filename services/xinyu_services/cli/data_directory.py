@@ -25,15 +25,10 @@ class DataDirectory:
     def database(self) -> Path:
         return self.path / "xinyu.db"
 
-    @property
-    def media(self) -> Path:
-        return self.path / "media"
-
     def open(self) -> None:
         """Raises CommandError: not writable, or in use."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.media.mkdir(exist_ok=True)
             self._descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

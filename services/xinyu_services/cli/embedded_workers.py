@@ -21,7 +21,7 @@ from xinyu.rpc.rock_server import RockServer
 from xinyu.rpc.servicers import Servicers
 from xinyu.wire.v1.method import Channel, Method
 from xinyu_services.cli.worker_pool import WorkerPool
-from xinyu_services.cli.worker_process import EchoOrders, GatewayOrders
+from xinyu_services.cli.worker_process import GatewayOrders, Work
 
 
 class EmbeddedWorkers:
@@ -30,6 +30,7 @@ class EmbeddedWorkers:
     def __init__(self, config: Config, servicers: Servicers, routes: Routes, token_secret: bytes, epoch: str) -> None:
         self._config = config.model_dump(mode="json")
         self._logs = config.log
+        self._ops_port = config.ops.port
         self._routes = routes
         self._token_secret = token_secret
         self._epoch = epoch
@@ -71,9 +72,10 @@ class EmbeddedWorkers:
             f"worker-{number}-{incarnation}",
             incarnation,
             self._epoch,
+            self._ops_port + number if self._ops_port else 0,
         )
 
-    def _on_ready(self, work: EchoOrders | GatewayOrders, rpc_port: int) -> None:
+    def _on_ready(self, work: Work, rpc_port: int) -> None:
         assert isinstance(work, GatewayOrders)
         # A life that ended before its first call has left no word of itself (`_on_gone`).
         worker = work.instance.removesuffix(work.incarnation)

@@ -1,46 +1,33 @@
-"""`xinyu migrate`: the schema of the database in the data directory."""
+"""`xinyu migrate`: the schema of the database in the data directory, or of the cluster's (`--cluster`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import typer
 
-from xinyu_services.cli.failure import one_line_failures
-from xinyu_services.cli.settings import ConfigFile, DataDirectoryOption, load
+from xinyu_services.cli.database_target import ClusterOption, DatabaseTarget, DatabaseUrlOption
+from xinyu_services.cli.failure import CommandError, one_line_failures
+from xinyu_services.cli.settings import ConfigFile, DataDirectoryOption
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-T = TypeVar("T")
-
 app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
 
-def _in_transaction(config: Path | None, data_directory: Path | None, work: Callable[[Connection], T]) -> T:
-    """Runs `work` in one transaction, with the data directory locked: no server may be running on it."""
-    from xinyu.storage.sqlite import create_sqlite_engine, run_transaction
-    from xinyu_services.cli.data_directory import DataDirectory
-
-    settings = load(config, data_directory)
-    with DataDirectory(settings.data_directory) as directory:
-        engine = create_sqlite_engine(directory.database, writer=True)
-        try:
-            with engine.connect() as connection:
-                return run_transaction(connection, work)
-        finally:
-            engine.dispose()
-
-
 @app.command("apply")
-def apply(config: ConfigFile = None, data_directory: DataDirectoryOption = None) -> None:
+def apply(
+    config: ConfigFile = None,
+    data_directory: DataDirectoryOption = None,
+    cluster: ClusterOption = False,
+    database_url: DatabaseUrlOption = None,
+) -> None:
     """Bring the schema to what this version needs. `xinyu serve` does it by itself."""
     with one_line_failures():
         from xinyu.storage import schema
 
-        done = _in_transaction(config, data_directory, schema.apply)
+        done = DatabaseTarget.of(config, data_directory, cluster, database_url).run(schema.apply)
         for revision, description in done:
             typer.echo(f"applied {revision}  {description}")
         if not done:
@@ -48,32 +35,55 @@ def apply(config: ConfigFile = None, data_directory: DataDirectoryOption = None)
 
 
 @app.command("status")
-def status(config: ConfigFile = None, data_directory: DataDirectoryOption = None) -> None:
+def status(
+    config: ConfigFile = None,
+    data_directory: DataDirectoryOption = None,
+    cluster: ClusterOption = False,
+    database_url: DatabaseUrlOption = None,
+) -> None:
     """Say where the schema stands and what `apply` would do."""
     with one_line_failures():
         from xinyu.storage import schema
 
-        found = _in_transaction(config, data_directory, schema.status)
+        found = DatabaseTarget.of(config, data_directory, cluster, database_url).run(schema.status)
         typer.echo(f"schema {found.current or 'none'}, this version needs {found.head}")
         for revision, description in found.pending:
             typer.echo(f"pending {revision}  {description}")
 
 
-@app.command("plan", hidden=True)
-def plan(config: ConfigFile = None, data_directory: DataDirectoryOption = None) -> None:
-    """The same as status."""
-    status(config, data_directory)
+@app.command("plan")
+def plan(
+    config: ConfigFile = None,
+    data_directory: DataDirectoryOption = None,
+    cluster: ClusterOption = False,
+    database_url: DatabaseUrlOption = None,
+) -> None:
+    """Print the SQL that `apply` would run, and change nothing."""
+    with one_line_failures():
+        from xinyu.storage import schema
+
+        planned = DatabaseTarget.of(config, data_directory, cluster, database_url).run(schema.plan)
+        typer.echo(planned.rstrip() if planned else "-- nothing to apply")
 
 
 @app.command("new-epoch")
-def new_epoch(config: ConfigFile = None, data_directory: DataDirectoryOption = None) -> None:
+def new_epoch(
+    config: ConfigFile = None,
+    data_directory: DataDirectoryOption = None,
+    cluster: ClusterOption = False,
+    database_url: DatabaseUrlOption = None,
+) -> None:
     """After a restore: numbers may be given out twice, so every device starts anew. With all servers stopped."""
     with one_line_failures():
-        from xinyu.storage import meta, schema
-        from xinyu.storage.dialect import SQLITE
+        from xinyu.storage import lease, meta, schema
+
+        target = DatabaseTarget.of(config, data_directory, cluster, database_url)
 
         def work(connection: Connection) -> str:
             schema.apply(connection)
-            return meta.begin_epoch(connection, SQLITE)
+            # Of a data directory, the lock says it better: what a killed server left there is dead.
+            if target.is_cluster and (alive := lease.alive(connection, target.dialect)):
+                raise CommandError(f"{len(alive)} processes of the cluster are running, or ended less than 15 s ago")
+            return meta.begin_epoch(connection, target.dialect)
 
-        typer.echo(f"epoch {_in_transaction(config, data_directory, work)}")
+        typer.echo(f"epoch {target.run(work)}")

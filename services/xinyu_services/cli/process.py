@@ -47,6 +47,12 @@ def raise_file_limit() -> None:
             pass
 
 
+async def end_task(task: asyncio.Task[Any]) -> None:
+    """Cancels it and waits for its end, whatever that is."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 def settle_memory() -> None:
     """Called when everything that lives as long as the process is there: the collector need not look at that again and
     again."""

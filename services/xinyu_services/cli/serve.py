@@ -48,7 +48,7 @@ def serve(
         from xinyu.base.logging import configure_logging
         from xinyu_services.cli.process import run_until_signal
 
-        configure_logging(settings.log)
+        configure_logging(settings.log, role="serve")
         run_until_signal(lambda stop: _serve(settings, stop))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from xinyu.rpc.context import Context
 from xinyu.storage.cache import Cache
 from xinyu.wire.v1 import cache_pb2, options_pb2
@@ -27,6 +29,10 @@ class CacheServicer:
     async def increment(self, request: cache_pb2.CacheKey, context: Context) -> cache_pb2.CacheCount:
         return cache_pb2.CacheCount(count=await self._cache.increment(request.key, request.ttl_s))
 
+    async def debit(self, request: cache_pb2.CacheDebit, context: Context) -> cache_pb2.CacheWaits:
+        waits_s = await self._cache.debit(dict(request.amounts), request.rate_per_s, request.burst)
+        return cache_pb2.CacheWaits(waits_s=waits_s)
+
 
 class RpcCache:
     """`xinyu.storage.cache.Cache` in another process. Raises XinYuError where that cannot be asked."""
@@ -45,6 +51,10 @@ class RpcCache:
 
     async def increment(self, key: str, ttl_s: float) -> int:
         return (await self._stub.increment(cache_pb2.CacheKey(key=key, ttl_s=ttl_s))).count
+
+    async def debit(self, amounts: Mapping[str, int], rate_per_s: float, burst: int) -> dict[str, float]:
+        request = cache_pb2.CacheDebit(amounts=amounts, rate_per_s=rate_per_s, burst=burst)
+        return dict((await self._stub.debit(request)).waits_s)
 
 
 def _value(answer: cache_pb2.CacheValue) -> bytes | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 import socket
@@ -26,7 +27,7 @@ import structlog
 
 from xinyu.base.config import LogSettings
 from xinyu_services.cli.failure import CommandError
-from xinyu_services.cli.worker_process import EchoOrders, GatewayOrders, Orders, Ready
+from xinyu_services.cli.worker_process import Orders, Ready, Work
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +46,10 @@ class WorkerPool:
     def __init__(
         self,
         sockets: list[socket.socket],
-        orders: Callable[[int], EchoOrders | GatewayOrders],
+        orders: Callable[[int], Work],
         logs: LogSettings,
         *,
-        on_ready: Callable[[EchoOrders | GatewayOrders, int], None] = lambda _work, _port: None,
+        on_ready: Callable[[Work, int], None] = lambda _work, _port: None,
     ) -> None:
         self._sockets = sockets
         self._orders = orders
@@ -85,10 +86,9 @@ class WorkerPool:
         if processes:
             await asyncio.wait([asyncio.create_task(process.wait()) for process in processes], timeout=STOP_S)
         for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                if process.returncode is None:
-                    log.warning("worker_killed", pid=process.pid)
-                    process.kill()
+            if process.returncode is None:
+                log.warning("worker_killed", pid=process.pid)
+                _kill(process)
         await asyncio.gather(*(process.wait() for process in processes))
         self._processes.clear()
 
@@ -116,14 +116,12 @@ class WorkerPool:
                 process.stdin.write(b"go\n")
                 await process.stdin.drain()
         except (OSError, TimeoutError, msgspec.DecodeError):
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             code = await process.wait()
             del self._processes[number]
             raise CommandError(f"worker {number} did not start ({_how_it_ended(code)})") from None
         except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             raise
 
     async def _watch(self, number: int) -> None:
@@ -145,6 +143,15 @@ class WorkerPool:
                 log.error("worker_not_started", worker=number, error=str(error))
             else:
                 log.info("worker_started", worker=number, pid=self._processes[number].pid)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """Of a process that may have ended by itself already: its own exit code stays the one that is known."""
+    # Process.kill() of asyncio's loop looks first whether the child has ended; that takes the exit code from under the
+    # thread that waits for it, which then reports 255 (CPython 3.11 and 3.12).
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def _how_it_ended(code: int) -> str:

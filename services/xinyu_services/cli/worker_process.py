@@ -19,7 +19,6 @@ import sys
 from typing import Any, Final
 
 import msgspec
-import structlog
 import uvloop
 
 from xinyu_services.cli.failure import CommandError, one_line_failures
@@ -46,6 +45,19 @@ class GatewayOrders(msgspec.Struct, tag="gateway", frozen=True):
     instance: str
     incarnation: str
     epoch: str
+    ops_port: int  # 0 = none
+
+
+class RoleOrders(msgspec.Struct, tag="role", frozen=True):
+    """Be a WebSocket gateway of the cluster (`xinyu_services.cli.roles`). `ops_port` None = none."""
+
+    config: dict[str, Any]
+    host: str
+    rpc_port: int
+    ops_port: int | None
+
+
+Work = EchoOrders | GatewayOrders | RoleOrders
 
 
 class Orders(msgspec.Struct, frozen=True):
@@ -54,7 +66,7 @@ class Orders(msgspec.Struct, frozen=True):
     descriptor: int
     log_level: str
     log_format: str
-    work: EchoOrders | GatewayOrders
+    work: Work
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -74,18 +86,21 @@ def main() -> None:
     if not line:  # the parent has gone already
         return
     orders = msgspec.json.decode(line, type=Orders)
-    configure_logging(LogSettings(level=orders.log_level, format=orders.log_format))
+    instance = orders.work.instance if isinstance(orders.work, GatewayOrders) else ""
+    logs = LogSettings(level=orders.log_level, format=orders.log_format)
+    role = "gateway-ws" if isinstance(orders.work, RoleOrders) else "worker"
+    configure_logging(logs, role=role, instance=instance)
     listening = socket.socket(fileno=orders.descriptor)
-    if isinstance(orders.work, GatewayOrders):
-        structlog.contextvars.bind_contextvars(gateway=orders.work.instance)
     with one_line_failures(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(orders.work, listening))
 
 
-async def _run(work: EchoOrders | GatewayOrders, listening: socket.socket) -> None:
+async def _run(work: Work, listening: socket.socket) -> None:
     parent = _Parent()
     if isinstance(work, EchoOrders):
         await _echo(work, listening, parent)
+    elif isinstance(work, RoleOrders):
+        await _role(work, listening, parent)
     else:
         await _gateway(work, listening, parent)
 
@@ -130,59 +145,110 @@ async def _echo(work: EchoOrders, listening: socket.socket, parent: _Parent) -> 
         await gateway.stop()
 
 
+async def _role(work: RoleOrders, listening: socket.socket, parent: _Parent) -> None:
+    from xinyu.base.config import Config
+    from xinyu_services.cli.role_process import Ports
+    from xinyu_services.cli.roles import run_process
+    from xinyu_services.cli.websocket_gateway_process import WebSocketGatewayProcess
+
+    config = Config.model_validate(work.config)
+    ports = Ports(work.host, 0, work.rpc_port, None, work.ops_port)
+    if await parent.may_accept(0):
+        await run_process(WebSocketGatewayProcess(config, ports, listening), parent.stop)
+
+
 async def _gateway(work: GatewayOrders, listening: socket.socket, parent: _Parent) -> None:
+    import xinyu
     from xinyu.base.clock import SystemClock
     from xinyu.base.config import Config
     from xinyu.base.errors import XinYuError
+    from xinyu.base.loop_lag import LoopLag
+    from xinyu.base.metrics import Metrics
     from xinyu.base.token import AccessTokens
     from xinyu.gateway.credentials import Tickets
+    from xinyu.gateway.ended_logins import EndedLogins
     from xinyu.gateway.listener import listen
+    from xinyu.gateway.ops import OpsServer
     from xinyu.gateway.origins import AllowedOrigins
+    from xinyu.gateway.proxies import TrustedProxies
     from xinyu.gateway.rate_limit import RateLimit
+    from xinyu.gateway.readiness import Readiness
+    from xinyu.gateway.ws.figures import measure_engine
     from xinyu.gateway.ws.gateway import WebSocketGateway
+    from xinyu.rpc.call_times import CallTimes
     from xinyu.rpc.rock_channel import RockChannel
     from xinyu.rpc.rock_server import RockServer
     from xinyu.rpc.servicers import Servicers
-    from xinyu.wire.v1 import gateway_rpc
+    from xinyu.wire.v1 import gateway_rpc, presence_watcher_rpc
     from xinyu.wire.v1.cache_rpc import CacheStub
+    from xinyu.wire.v1.message_rpc import MessageStub
     from xinyu.wire.v1.presence_rpc import PresenceStub
+    from xinyu.wire.v1.user_rpc import UserStub
     from xinyu_services.cli.doors import client_events
+    from xinyu_services.cli.measures import measure_calls
     from xinyu_services.cli.shared_cache import RpcCache
 
     config, clock = Config.model_validate(work.config), SystemClock()
-    rooms = RockChannel("127.0.0.1", work.rooms_port, caller=work.instance, secret=work.cluster_secret)
+    calls, readiness, lag = CallTimes(), Readiness(), LoopLag()
+    rooms = RockChannel("127.0.0.1", work.rooms_port, caller=work.instance, secret=work.cluster_secret, times=calls)
     try:
         await rooms.connect()
     except XinYuError:
         raise CommandError("the worker cannot reach the rooms of its parent") from None
+    tokens, cache = AccessTokens(work.token_secret, config.accounts.token_ttl_s, clock), RpcCache(CacheStub(rooms))
     gateway = WebSocketGateway(
         config.websocket,
-        AccessTokens(work.token_secret, config.accounts.token_ttl_s, clock),
-        Tickets(RpcCache(CacheStub(rooms))),
+        tokens,
+        Tickets(cache),
         AllowedOrigins(config.http.allowed_origins),
         PresenceStub(rooms),
+        MessageStub(rooms),
         client_events(rooms, config),
         send_limit=RateLimit(config.limits.sends_per_s, config.limits.send_burst, clock),
         clock=clock,
         epoch=work.epoch,
         instance=work.instance,
         incarnation=work.incarnation,
+        proxies=TrustedProxies(config.trusted_proxies),
     )
     servicers = Servicers()
     servicers.serve(gateway_rpc.METHODS, gateway)
+    servicers.serve(presence_watcher_rpc.METHODS, gateway.watching)
     server = RockServer(servicers, secret=work.cluster_secret)
     await server.start(listen("127.0.0.1", 0))
+    metrics = Metrics(version=xinyu.__version__, role="worker", instance=work.instance)
+    measure_calls(metrics, servicers)
+    calls.measure(metrics, "client")
+    measure_engine(metrics, gateway.engine)
+    lag.start()
+    lag.measure(metrics)
+    ops = OpsServer(readiness, metrics)
+    if work.ops_port:
+        await ops.start(listen(config.ops.host, work.ops_port))
+    ended = EndedLogins(tokens, UserStub(rooms), cache, clock)
+    ended.on_ended = gateway.end_logins
+    try:
+        await ended.load()
+    except XinYuError:
+        raise CommandError("the worker cannot reach the rooms of its parent") from None
+    looking = asyncio.create_task(ended.run())
     if await parent.may_accept(server.port):
         gateway.start(listening)
+        readiness.state = "up"
         waiting = {asyncio.ensure_future(parent.stop.wait()), asyncio.ensure_future(rooms.lost())}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+        readiness.state = "draining"
         await gateway.stop(GATEWAY_STOP_S)
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
     await servicers.drain(CALLS_STOP_S)
     await server.stop()
     await rooms.close()
+    await ops.stop()
+    lag.stop()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""REST routes of the contact room (contract: http-api, contact, contact-apply)."""
+"""REST routes of the contact room (contract: http-api, contact, contact-apply, contact-group)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from xinyu.gateway.http.route import HttpCall, Nothing, Route
 from xinyu.wire.v1 import contact_pb2, presence_pb2
 from xinyu.wire.v1.contact_rpc import ContactStub
 from xinyu.wire.v1.presence_rpc import PresenceStub
+from xinyu_services.contact.model import EDITED_REMARK_CHARACTERS, FOLDER_NAME_CHARACTERS, MAX_FOLDERS
 
 Id = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER)]
 
@@ -22,6 +23,38 @@ class Search(msgspec.Struct):
 
 class OfUser(msgspec.Struct):
     user_id: Id
+
+
+class EditRemark(msgspec.Struct):
+    user_id: Id
+    remark: Annotated[str, Meta(max_length=EDITED_REMARK_CHARACTERS)] = ""
+
+
+class ChangeGroup(msgspec.Struct):
+    """`group_id` 0 = in none."""
+
+    user_id: Id
+    group_id: Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)] = 0
+
+
+class Block(msgspec.Struct):
+    """`action`: 1 blocks, 2 ends it."""
+
+    user_id: Id
+    action: Annotated[int, Meta(ge=1, le=2)]
+
+
+class FolderItem(msgspec.Struct):
+    """`id` 0 = a new one. `count` is what a client has read, and says nothing here."""
+
+    id: Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)]
+    sort: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    name: Annotated[str, Meta(min_length=1, max_length=FOLDER_NAME_CHARACTERS)]
+    count: Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)] = 0
+
+
+class SaveFolders(msgspec.Struct):
+    items: Annotated[list[FolderItem], Meta(max_length=MAX_FOLDERS)]
 
 
 class ApplyCreate(msgspec.Struct):
@@ -75,6 +108,33 @@ def routes(contact: ContactStub, presence: PresenceStub) -> list[Route]:
         response = await presence.load_online(presence_pb2.OnlineRequest(user_ids=[body.user_id]))
         return {"online_status": "Y" if body.user_id in response.online_user_ids else "N"}
 
+    async def delete(call: HttpCall, body: OfUser) -> None:
+        await contact.delete(contact_pb2.FriendRequest(user_id=call.user_id, friend_id=body.user_id))
+
+    async def edit_remark(call: HttpCall, body: EditRemark) -> None:
+        request = contact_pb2.EditRemarkRequest(user_id=call.user_id, friend_id=body.user_id, remark=body.remark)
+        await contact.edit_remark(request)
+
+    async def change_group(call: HttpCall, body: ChangeGroup) -> None:
+        request = contact_pb2.ChangeFolderRequest(
+            user_id=call.user_id, friend_id=body.user_id, folder_id=body.group_id
+        )
+        await contact.change_folder(request)
+
+    async def block(call: HttpCall, body: Block) -> None:
+        request = contact_pb2.BlockRequest(user_id=call.user_id, blocked_id=body.user_id, is_block=body.action == 1)
+        await contact.block(request)
+
+    async def block_list(call: HttpCall, _body: Nothing) -> dict[str, Any]:
+        return {"items": msgspec.Raw((await contact.list_blocked(asker(call))).items)}
+
+    async def group_list(call: HttpCall, _body: Nothing) -> dict[str, Any]:
+        return {"items": msgspec.Raw((await contact.list_folders(asker(call))).items)}
+
+    async def group_save(call: HttpCall, body: SaveFolders) -> None:
+        folders = [contact_pb2.Folder(folder_id=each.id, name=each.name, sort=each.sort) for each in body.items]
+        await contact.save_folders(contact_pb2.SaveFoldersRequest(user_id=call.user_id, folders=folders))
+
     async def apply_create(call: HttpCall, body: ApplyCreate) -> None:
         request = contact_pb2.CreateApplyRequest(user_id=call.user_id, target_id=body.user_id, remark=body.remark)
         await contact.create_apply(request)
@@ -104,6 +164,13 @@ def routes(contact: ContactStub, presence: PresenceStub) -> list[Route]:
         Route("contact/detail", OfUser, detail),
         Route("contact/list", Nothing, contact_list),
         Route("contact/online-status", OfUser, online_status),
+        Route("contact/delete", OfUser, delete),
+        Route("contact/edit-remark", EditRemark, edit_remark),
+        Route("contact/change-group", ChangeGroup, change_group),
+        Route("contact/block", Block, block),
+        Route("contact/block-list", Nothing, block_list),
+        Route("contact-group/list", Nothing, group_list),
+        Route("contact-group/save", SaveFolders, group_save),
         Route("contact-apply/create", ApplyCreate, apply_create),
         Route("contact-apply/list", Nothing, apply_list),
         Route("contact-apply/accept", ApplyAnswer, apply_accept),

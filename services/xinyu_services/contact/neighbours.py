@@ -9,12 +9,14 @@ import msgspec
 import structlog
 
 from xinyu.base.errors import XinYuError
-from xinyu.wire.v1 import message_pb2, presence_pb2, talk_pb2, user_pb2
+from xinyu.wire.v1 import message_pb2, organize_pb2, presence_pb2, talk_pb2, user_pb2
 from xinyu.wire.v1.message_rpc import MessageStub
+from xinyu.wire.v1.organize_rpc import OrganizeStub
 from xinyu.wire.v1.presence_rpc import PresenceStub
 from xinyu.wire.v1.talk_rpc import TalkStub
 from xinyu.wire.v1.user_rpc import UserStub
 from xinyu_services.contact.model import MaySend, Person
+from xinyu_services.talk_key import pair_key
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +77,7 @@ class RpcTalks:
         greeting_id: str,
         greeting_sender: int,
         greeting: str,
+        keeps_sessions: bool,
     ) -> None:
         request = message_pb2.ChangePairRequest(
             user_low=user_low,
@@ -82,13 +85,14 @@ class RpcTalks:
             low_may_send=low_may_send,
             high_may_send=high_may_send,
             revision=revision,
+            keeps_sessions=keeps_sessions,
         )
         if greeting:
             request.greeting.msg_id = greeting_id
             request.greeting.sender_id = greeting_sender
             request.greeting.msg_type = TEXT
             request.greeting.body = msgspec.json.encode({"content": greeting})
-        await self._message.change_pair(request)
+        await self._message.change_pair(request, key=pair_key(user_low, user_high))
 
     async def session(self, user_id: int, peer_id: int, codec: int) -> tuple[int, bytes]:
         request = talk_pb2.CreateSessionRequest(user_id=user_id, codec=codec)  # type: ignore[arg-type]
@@ -96,6 +100,21 @@ class RpcTalks:
         request.target.to_from_id = peer_id
         view = await self._talk.load_session(request)
         return view.talk_id, view.session
+
+
+class RpcColleagues:
+    """`Colleagues` over the organize room: when it is away, nobody is known to be one."""
+
+    def __init__(self, organize: OrganizeStub) -> None:
+        self._organize = organize
+
+    async def are(self, user_id: int, other_id: int) -> bool:
+        request = organize_pb2.FilterMembersRequest(user_ids=[user_id, other_id])
+        try:
+            return len((await self._organize.filter_members(request)).user_ids) == 2
+        except XinYuError as error:
+            log.warning("colleagues_unknown", user_id=user_id, error=str(error))
+            return False
 
 
 class RpcPresence:

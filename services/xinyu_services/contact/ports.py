@@ -38,12 +38,22 @@ class Talks(Protocol):
         greeting_id: str,
         greeting_sender: int,
         greeting: str,
+        keeps_sessions: bool,
     ) -> None:
-        """Who may write to whom, by the friendship's revision; idempotent. A greeting ("" = none) is stored once."""
+        """Who may write to whom, by the friendship's revision; idempotent. A greeting ("" = none) is stored once.
+        `keeps_sessions`: the two conversation lists stay as they are, else both show the talk."""
         ...
 
     async def session(self, user_id: int, peer_id: int, codec: int) -> tuple[int, bytes]:
         """(talk_id, the user's Session of his talk with the peer)."""
+        ...
+
+
+class Colleagues(Protocol):
+    """The organize room."""
+
+    async def are(self, user_id: int, other_id: int) -> bool:
+        """Whether both are in the organisation."""
         ...
 
 

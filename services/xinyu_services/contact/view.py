@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from xinyu.base.text_time import text_time
-from xinyu_services.contact.model import Apply, ApplyState, Contact, ContactState, Person
+from xinyu_services.contact.model import Apply, ApplyState, Contact, ContactState, Folder, Person
 
 LEGACY: Final = 0
 
@@ -45,9 +45,34 @@ def apply_item(apply: Apply, applicant: Person, zone: ZoneInfo, codec: int) -> d
 
 def contact_row(contact: Contact, version: int, person: Person) -> dict[str, Any]:
     """A row of the sync room "contact" (contract: ws-events, `sync`)."""
+    is_block = 1 if contact.is_block else 2
     if contact.state is not ContactState.ALIVE:
-        return {"kind": "contact", "user_id": contact.friend_id, "version": version, "deleted": True}
-    return {"kind": "contact", **contact_item(contact, person), "version": version}
+        key = {"kind": "contact", "user_id": contact.friend_id}
+        return {**key, "is_block": is_block, "version": version, "deleted": True}
+    return {"kind": "contact", **contact_item(contact, person), "is_block": is_block, "version": version}
+
+
+def blocked_item(person: Person) -> dict[str, Any]:
+    """An item of `contact/block-list`."""
+    return {
+        "user_id": person.user_id,
+        "nickname": person.nickname,
+        "avatar": person.avatar,
+        "gender": person.gender,
+        "motto": person.motto,
+    }
+
+
+def folder_item(folder: Folder) -> dict[str, Any]:
+    """An item of `contact-group/list` (contract: http-api, contact-group)."""
+    return {"id": folder.folder_id, "name": folder.name, "count": folder.count, "sort": folder.sort}
+
+
+def folder_row(folder: Folder, version: int) -> dict[str, Any]:
+    """A row of the sync room "contact"."""
+    if folder.state is not ContactState.ALIVE:
+        return {"kind": "group", "id": folder.folder_id, "version": version, "deleted": True}
+    return {"kind": "group", **folder_item(folder), "version": version}
 
 
 def apply_row(apply: Apply, version: int, applicant: Person, zone: ZoneInfo, codec: int) -> dict[str, Any]:

@@ -7,13 +7,18 @@ from typing import Any, Final
 
 import msgspec
 
-from xinyu.wire.v1 import contact_pb2, message_pb2, user_pb2
+from xinyu.wire.v1 import contact_pb2, media_pb2, message_pb2, user_pb2
 from xinyu.wire.v1.contact_rpc import ContactStub
+from xinyu.wire.v1.media_rpc import MediaStub
 from xinyu.wire.v1.message_rpc import MessageStub
 from xinyu.wire.v1.user_rpc import UserStub
 from xinyu_services.group.model import Friend, Group, GroupState, Member, Notice, Person
+from xinyu_services.talk_key import group_key
 
 AT_ONCE: Final = 1_000
+# Members that the message room changes in one transaction.
+ENTRIES_AT_ONCE: Final = 1_000
+CHANGE_TIMEOUT_S: Final = 10.0
 GROUP: Final = 2
 
 
@@ -51,6 +56,17 @@ class RpcFriends:
         return [Friend(remark.user_id, remark.remark) for remark in page.remarks]
 
 
+class RpcPictures:
+    """`Pictures` over the media room."""
+
+    def __init__(self, media: MediaStub) -> None:
+        self._media = media
+
+    async def url_of(self, avatar: str) -> str:
+        page = await self._media.load_files(media_pb2.LoadFilesRequest(named=[avatar]))
+        return next((file.url for file in page.files if file.kind == media_pb2.MEDIA_PICTURE), "")
+
+
 class RpcTalks:
     """`Talks` over the message room."""
 
@@ -60,29 +76,63 @@ class RpcTalks:
     async def change_roster(
         self, group: Group, members: Sequence[Member], notice: Notice, msg_id: str, sender_id: int, body: dict[str, Any]
     ) -> None:
+        # Who goes may still read the line that says so, and who comes reads it, too: so it goes with the first who go,
+        # and with the last who come.
+        message_first = notice in (Notice.LEFT, Notice.REMOVED)
+        chunks = [members[start : start + ENTRIES_AT_ONCE] for start in range(0, len(members), ENTRIES_AT_ONCE)] or [()]
+        with_message = 0 if message_first else len(chunks) - 1
+        for number, chunk in enumerate(chunks):
+            request = message_pb2.ChangeRosterRequest(
+                group_id=group.group_id,
+                profile_revision=group.profile_revision,
+                mute_all=group.mute_all,
+                dismissed=group.state is GroupState.DISMISSED,
+                message_first=message_first,
+                slow_mode_s=group.slow_mode_s,
+                mention_all=group.mention_all,
+            )
+            if notice and number == with_message:
+                request.message.CopyFrom(
+                    message_pb2.SystemMessage(
+                        msg_id=msg_id, sender_id=sender_id, msg_type=notice, body=msgspec.json.encode(body)
+                    )
+                )
+            for member in chunk:
+                request.entries.add(
+                    user_id=member.user_id,
+                    state=member.state,
+                    role=member.role,
+                    muted_until_ms=member.muted_until_ms,
+                    revision=member.revision,
+                )
+            await self._message.change_roster(request, timeout_s=CHANGE_TIMEOUT_S, key=group_key(group.group_id))
+
+    async def change_profile(self, group: Group) -> None:
         request = message_pb2.ChangeRosterRequest(
             group_id=group.group_id,
             profile_revision=group.profile_revision,
             mute_all=group.mute_all,
             dismissed=group.state is GroupState.DISMISSED,
-            message=message_pb2.SystemMessage(
-                msg_id=msg_id, sender_id=sender_id, msg_type=notice, body=msgspec.json.encode(body)
-            ),
-            # Who goes may still read the line that says so.
-            message_first=notice in (Notice.LEFT, Notice.REMOVED),
         )
-        for member in members:
-            request.entries.add(
-                user_id=member.user_id,
-                state=member.state,
-                role=member.role,
-                muted_until_ms=member.muted_until_ms,
-                revision=member.revision,
-            )
-        await self._message.change_roster(request)
+        await self._message.change_roster(request, timeout_s=CHANGE_TIMEOUT_S, key=group_key(group.group_id))
+
+    async def write_message(
+        self, group_id: int, msg_id: str, sender_id: int, msg_type: int, body: dict[str, Any]
+    ) -> None:
+        request = message_pb2.WriteMessageRequest(
+            group_id=group_id,
+            message=message_pb2.SystemMessage(
+                msg_id=msg_id, sender_id=sender_id, msg_type=msg_type, body=msgspec.json.encode(body)
+            ),
+        )
+        await self._message.write_message(request, timeout_s=CHANGE_TIMEOUT_S, key=group_key(group_id))
+
+    async def touch_message(self, group_id: int, msg_id: str, sender_id: int) -> None:
+        request = message_pb2.TouchMessageRequest(group_id=group_id, msg_id=msg_id, sender_id=sender_id)
+        await self._message.touch_message(request, timeout_s=CHANGE_TIMEOUT_S, key=group_key(group_id))
 
     async def talk_of(self, user_id: int, group_id: int) -> int:
         request = message_pb2.OpenTalkRequest(user_id=user_id)
         request.target.talk_mode = GROUP
         request.target.to_from_id = group_id
-        return (await self._message.open_talk(request)).talk_id
+        return (await self._message.open_talk(request, key=group_key(group_id))).talk_id

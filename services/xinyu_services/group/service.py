@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 from xinyu.base.clock import Clock
 from xinyu.base.config import MessageSettings
 from xinyu.base.errors import (
-    DISMISSED,
     FORBIDDEN,
     GROUP_FULL,
     INVALID,
@@ -25,16 +24,18 @@ from xinyu.base.errors import (
     NOT_MEMBER,
     OWNER_MUST_STAY,
     SELF,
-    UNKNOWN_GROUP,
+    TOO_MANY_GROUPS,
     UNKNOWN_USER,
     XinYuError,
 )
 from xinyu.delivery.dispatcher import Dispatcher
-from xinyu.delivery.outbox import Batch, Event
+from xinyu.delivery.outbox import Event
 from xinyu.rpc.context import Context
-from xinyu.storage.database import Database, Work
+from xinyu.storage.database import Database
 from xinyu.storage.transact import query, transact
-from xinyu_services.group.events import CREATED, ROSTER, GroupEvents
+from xinyu_services.group.application_store import ApplicationStore
+from xinyu_services.group.changes import UNCHANGED, GroupChanges, roster
+from xinyu_services.group.events import APPLICATION, CREATED, ROSTER, GroupEvents
 from xinyu_services.group.model import (
     REPEAT_WITHIN_MS,
     Friend,
@@ -47,41 +48,55 @@ from xinyu_services.group.model import (
     Role,
     creation_hash,
     may_remove,
+    member_cursor,
     name_problem,
 )
 from xinyu_services.group.ports import Friends, Ids, People, Talks
+from xinyu_services.group.standing import alive, is_in, standing
 from xinyu_services.group.store import GroupStore
 
 # A conversation list names all its groups at once.
 MAX_NAMES: Final = 10_000
+# Members that one request brings in or puts out, in one transaction. Larger groups grow by several.
+MAX_AT_ONCE: Final = 2_000
+MEMBERS_PAGE: Final = 1_000
+# The list of public groups shows the newest of them, and looks for names among these.
+PUBLIC_PAGE: Final = 20
+MAX_PUBLIC: Final = 10_000
+# Groups that one call takes a deleted user out of.
+FORGET_GROUPS: Final = 10
 NOBODY: Final = Person(0, "", "", 0, "")
 
 
 class GroupService:
-    """`events` is what `dispatcher` was given as its source. `settings`: how many members a new group has at most, and
-    whether one may invite friends only."""
+    """`events` is what `dispatcher` was given as its source. `settings`: how many members a new group has at most, how
+    many groups a user, and whether one may invite friends only."""
 
     def __init__(
         self,
         database: Database,
         store: GroupStore,
+        applications: ApplicationStore,
         group_ids: Ids,
         people: People,
         friends: Friends,
         talks: Talks,
         events: GroupEvents,
         dispatcher: Dispatcher,
+        changes: GroupChanges,
         clock: Clock,
         settings: MessageSettings,
     ) -> None:
         self._database = database
         self._store = store
+        self._applications = applications
         self._group_ids = group_ids
         self._people = people
         self._friends = friends
         self._talks = talks
         self._events = events
         self._dispatcher = dispatcher
+        self._changes = changes
         self._clock = clock
         self._settings = settings
 
@@ -90,13 +105,14 @@ class GroupService:
     async def create(
         self, user_id: int, name: str, user_ids: Sequence[int], request_key: str, context: Context
     ) -> tuple[int, int]:
-        """(group_id, talk_id) of a new group, or of the one that the same request made within 30 s. Raises INVALID,
-        NOT_FRIEND, UNKNOWN_USER, GROUP_FULL."""
+        """(group_id, talk_id) of a new group, or of the one that the same request made within 30 s. Raises NOT_FRIEND,
+        UNKNOWN_USER, GROUP_FULL, TOO_MANY_GROUPS, INVALID (the name; past MAX_AT_ONCE)."""
         if problem := name_problem(name):
             raise XinYuError(INVALID, problem)
         invited = sorted(set(user_ids) - {user_id})
         if len(invited) + 1 > self._settings.max_group_members:
             raise XinYuError(GROUP_FULL, f"A group has at most {self._settings.max_group_members} members.")
+        _check_count(invited)
         await self._check_invitable(user_id, invited)
         group_id = await self._group_ids.take()
         request_hash = creation_hash(request_key, name, invited)
@@ -113,11 +129,15 @@ class GroupService:
             if made_id:
                 batch.write(connection, [])
                 return made_id
+            owned = self._settings.max_groups_owned
+            if self._store.full_users(connection, [user_id], owned, Role.OWNER):
+                raise XinYuError(TOO_MANY_GROUPS, f"Nobody owns more than {owned} groups.")
+            self._check_joining(connection, [user_id, *invited])
             self._store.insert_group(connection, group)
             members = [_joining(group_id, user_id, Role.OWNER, 1, user_id, now_ms)]
             members += [_joining(group_id, other, Role.MEMBER, 1, user_id, now_ms) for other in invited]
-            self._store.put_members(connection, members)
-            events = [_roster(group, Notice.CREATED, user_id, members)]
+            self._store.put_members(connection, members, growth=len(members))
+            events = [roster(group, Notice.CREATED, user_id, members)]
             if invited:
                 events.append(Event(CREATED, (group_id, invited)))
             batch.write(connection, events)
@@ -134,79 +154,84 @@ class GroupService:
         return made_id, await self._talks.talk_of(user_id, made_id)
 
     async def invite(self, user_id: int, group_id: int, user_ids: Sequence[int], context: Context) -> None:
-        """Members bring their friends in. Raises UNKNOWN_GROUP, DISMISSED, NOT_MEMBER, NOT_FRIEND, UNKNOWN_USER,
-        GROUP_FULL."""
+        """Members bring their friends in, MAX_AT_ONCE at a time. Raises UNKNOWN_GROUP, DISMISSED, NOT_MEMBER,
+        NOT_FRIEND, UNKNOWN_USER, GROUP_FULL, TOO_MANY_GROUPS, INVALID."""
         await self._member_of(user_id, group_id)
         invited = sorted(set(user_ids) - {user_id})
         if not invited:
             raise XinYuError(INVALID, "There is nobody to invite.")
         if len(invited) > self._settings.max_group_members:
             raise XinYuError(GROUP_FULL)
+        _check_count(invited)
         await self._check_invitable(user_id, invited)
-        batch = self._dispatcher.outbox.open()
         now_ms = self._clock.now_ms()
-        context.check_deadline_now()
 
-        def work(connection: Connection) -> None:
-            group, _ = self._locked(connection, group_id, user_id)
-            known = {member.user_id: member for member in self._store.members_among(connection, group_id, invited)}
-            new = [other for other in invited if other not in known or not _is_in(known[other])]
-            if not new:
-                return batch.write(connection, [])
-            if self._store.count_members(connection, group_id) + len(new) > group.max_members:
-                raise XinYuError(GROUP_FULL)
-            group = self._store.take_revision(connection, group, now_ms)
-            members = [
-                _joining(group_id, other, Role.MEMBER, group.revision, user_id, now_ms, known.get(other))
-                for other in new
-            ]
-            self._store.put_members(connection, members)
-            return batch.write(connection, [_roster(group, Notice.JOINED, user_id, members)])
+        def change(connection: Connection, group: Group, _: Member) -> list[Event]:
+            return self.admit(connection, group, invited, user_id, now_ms)
 
-        await self._commit(batch, work, context)
+        await self._changes.run(user_id, group_id, context, change)
+
+    def admit(
+        self, connection: Connection, group: Group, user_ids: Sequence[int], actor_id: int, now_ms: int
+    ) -> list[Event]:
+        """Inside the transaction, the group locked: those who are not in yet are, at the word of `actor_id`, and have
+        no request open any more. UNCHANGED where all are in. Raises GROUP_FULL, TOO_MANY_GROUPS."""
+        group_id = group.group_id
+        known = {member.user_id: member for member in self._store.members_among(connection, group_id, user_ids)}
+        new = [other for other in user_ids if other not in known or not is_in(known[other])]
+        if not new:
+            return UNCHANGED
+        if group.member_count + len(new) > group.max_members:
+            raise XinYuError(GROUP_FULL)
+        self._check_joining(connection, new)
+        group = self._store.take_revision(connection, group, now_ms)
+        members = [
+            _joining(group_id, other, Role.MEMBER, group.revision, actor_id, now_ms, known.get(other)) for other in new
+        ]
+        self._store.put_members(connection, members, growth=len(members))
+        closed = self._applications.agree_to_those_who_came(connection, group_id, new, actor_id, now_ms)
+        return [
+            roster(group, Notice.JOINED, actor_id, members),
+            *(Event(APPLICATION, (group_id, each.apply_id, int(each.state))) for each in closed),
+        ]
 
     async def remove_members(self, user_id: int, group_id: int, user_ids: Sequence[int], context: Context) -> None:
         """Puts members out, all or none. Who is not in is left alone. Raises UNKNOWN_GROUP, DISMISSED, NOT_MEMBER,
         FORBIDDEN, SELF."""
         if user_id in user_ids:
             raise XinYuError(SELF, "You cannot remove yourself; leave the group instead.")
-        if len(user_ids) > MAX_NAMES:
-            raise XinYuError(INVALID, f"More than {MAX_NAMES} users at once.")
+        _check_count(user_ids)
         named = sorted(set(user_ids))
         if not named:
             raise XinYuError(INVALID, "There is nobody to remove.")
-        batch = self._dispatcher.outbox.open()
         now_ms = self._clock.now_ms()
-        context.check_deadline_now()
 
-        def work(connection: Connection) -> None:
-            group, actor = self._locked(connection, group_id, user_id)
+        def change(connection: Connection, group: Group, actor: Member) -> list[Event]:
             if actor.role is Role.MEMBER:
                 raise XinYuError(FORBIDDEN, "Only the owner and admins remove members.")
-            members = [m for m in self._store.members_among(connection, group_id, named) if _is_in(m)]
+            members = [m for m in self._store.members_among(connection, group_id, named) if is_in(m)]
             if not all(may_remove(actor.role, member.role) for member in members):
                 raise XinYuError(FORBIDDEN, "An admin removes plain members only.")
             if not members:
-                return batch.write(connection, [])
+                return UNCHANGED
             group = self._store.take_revision(connection, group, now_ms)
             members = [_going(member, MemberState.REMOVED, group.revision, now_ms) for member in members]
-            self._store.put_members(connection, members)
-            return batch.write(connection, [_roster(group, Notice.REMOVED, user_id, members)])
+            self._store.put_members(connection, members, growth=-len(members))
+            return [roster(group, Notice.REMOVED, user_id, members)]
 
-        await self._commit(batch, work, context)
+        await self._changes.run(user_id, group_id, context, change)
 
     async def leave(self, user_id: int, group_id: int, context: Context) -> None:
         """Raises UNKNOWN_GROUP, DISMISSED, NOT_MEMBER, OWNER_MUST_STAY. A repeat within 30 s changes nothing."""
-        batch = self._dispatcher.outbox.open()
+        batch = self._changes.open(context)
         now_ms = self._clock.now_ms()
-        context.check_deadline_now()
 
         def work(connection: Connection) -> None:
-            group = _alive(self._store.group(connection, group_id, lock=True))
+            group = alive(self._store.group(connection, group_id, lock=True))
             member = self._store.member(connection, group_id, user_id)
             if member is None:
                 raise XinYuError(NOT_MEMBER)
-            if not _is_in(member):
+            if not is_in(member):
                 if member.state is MemberState.LEFT and now_ms - member.changed_at_ms <= REPEAT_WITHIN_MS:
                     return batch.write(connection, [])
                 raise XinYuError(NOT_MEMBER)
@@ -214,22 +239,51 @@ class GroupService:
                 raise XinYuError(OWNER_MUST_STAY)
             group = self._store.take_revision(connection, group, now_ms)
             member = _going(member, MemberState.LEFT, group.revision, now_ms)
-            self._store.put_members(connection, [member])
-            return batch.write(connection, [_roster(group, Notice.LEFT, user_id, [member])])
+            self._store.put_members(connection, [member], growth=-1)
+            return batch.write(connection, [roster(group, Notice.LEFT, user_id, [member])])
 
-        await self._commit(batch, work, context)
+        await self._changes.commit(batch, work, context)
 
-    async def _commit(self, batch: Batch, work: Work[None], context: Context) -> None:
-        await transact(self._database, work)
-        await context.wait(self._dispatcher.committed(batch))
+    async def forget_user(self, user_id: int, context: Context) -> bool:
+        """A deleted user leaves his groups, some of them a call; what he owns goes to the admin or member who has been
+        in for longest, and ends where there is none. Answers whether there are more. A repeat changes nothing."""
+        groups = await self.groups_of(user_id)
+        for group, _ in groups[:FORGET_GROUPS]:
+            await self._forget_in(user_id, group.group_id, context)
+        return len(groups) > FORGET_GROUPS
 
-    def _locked(self, connection: Connection, group_id: int, user_id: int) -> tuple[Group, Member]:
-        """The living group, locked, and the asker's row. Raises UNKNOWN_GROUP, DISMISSED, NOT_MEMBER."""
-        group = _alive(self._store.group(connection, group_id, lock=True))
-        member = self._store.member(connection, group_id, user_id)
-        if member is None or not _is_in(member):
-            raise XinYuError(NOT_MEMBER)
-        return group, member
+    async def _forget_in(self, user_id: int, group_id: int, context: Context) -> None:
+        batch = self._changes.open(context)
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection) -> None:
+            group = self._store.group(connection, group_id, lock=True)
+            member = self._store.member(connection, group_id, user_id)
+            if group is None or group.state is not GroupState.ALIVE or member is None or not is_in(member):
+                return batch.write(connection, [])
+            group = self._store.take_revision(connection, group, now_ms)
+            changed = [_going(member, MemberState.LEFT, group.revision, now_ms)]
+            if member.role is Role.OWNER:
+                first = self._store.members(connection, group_id, (0, 0, 0), 2)
+                heir = next((other for other in first if other.user_id != user_id), None)
+                if heir is None:
+                    group = self._store.end(connection, group)
+                else:
+                    heir = replace(heir, role=Role.OWNER, revision=group.revision, changed_at_ms=now_ms)
+                    changed.append(heir)
+                    group = replace(group, creator_id=heir.user_id)
+                    self._store.save(connection, group)
+            self._store.put_members(connection, changed, growth=-1)
+            return batch.write(connection, [roster(group, Notice.LEFT, user_id, changed)])
+
+        await self._changes.commit(batch, work, context)
+
+    def _check_joining(self, connection: Connection, user_ids: Sequence[int]) -> None:
+        """Whether each may be in one group more. Counted, not locked: what others do for him at the same moment is not
+        seen."""
+        most = self._settings.max_groups_joined
+        if full := self._store.full_users(connection, user_ids, most):
+            raise XinYuError(TOO_MANY_GROUPS, f"Nobody is in more than {most} groups ({_some(full)}).")
 
     async def _check_invitable(self, user_id: int, invited: Sequence[int]) -> None:
         """Friends where friendship is asked for, else anybody that there is."""
@@ -244,14 +298,9 @@ class GroupService:
     async def _member_of(self, user_id: int, group_id: int) -> tuple[Group, Member]:
         """The living group and the asker's row in it. Raises UNKNOWN_GROUP, DISMISSED, NOT_MEMBER."""
 
-        def work(connection: Connection) -> tuple[Group | None, Member | None]:
-            return self._store.group(connection, group_id), self._store.member(connection, group_id, user_id)
-
-        found, member = await query(self._database, work)
-        group = _alive(found)
-        if member is None or not _is_in(member):
-            raise XinYuError(NOT_MEMBER)
-        return group, member
+        return await query(
+            self._database, lambda connection: standing(self._store, connection, group_id, user_id)
+        )
 
     async def detail(self, user_id: int, group_id: int) -> tuple[Group, Member]:
         """For members. Raises UNKNOWN_GROUP, DISMISSED, NOT_MEMBER."""
@@ -260,24 +309,55 @@ class GroupService:
     async def groups_of(self, user_id: int) -> list[tuple[Group, Role]]:
         return await query(self._database, lambda connection: self._store.groups_of(connection, user_id))
 
-    async def members(self, user_id: int, group_id: int) -> tuple[list[tuple[Member, Person]], int]:
-        """(who is in, with names; the moment for which mutes count). Raises UNKNOWN_GROUP, DISMISSED, NOT_MEMBER."""
+    async def members(
+        self, user_id: int, group_id: int, cursor: str = ""
+    ) -> tuple[list[tuple[Member, Person]], int, str]:
+        """(a page of who is in, with names; the moment for which mutes count; the cursor of the next page, "" at the
+        end). Raises UNKNOWN_GROUP, DISMISSED, NOT_MEMBER, INVALID (the cursor)."""
+        after = member_cursor(cursor)
+        if after is None:
+            raise XinYuError(INVALID, "cursor is not one of ours.")
         await self._member_of(user_id, group_id)
-        members = await query(self._database, lambda connection: self._store.members(connection, group_id))
+        members = await query(
+            self._database, lambda connection: self._store.members(connection, group_id, after, MEMBERS_PAGE + 1)
+        )
+        following = ""
+        if len(members) > MEMBERS_PAGE:
+            members = members[:MEMBERS_PAGE]
+            following = members[-1].cursor
         people = await self._people.load(member.user_id for member in members)
-        return [(member, people.get(member.user_id, NOBODY)) for member in members], self._clock.now_ms()
+        return (
+            [(member, people.get(member.user_id, NOBODY)) for member in members], self._clock.now_ms(), following,
+        )  # fmt: skip
 
     async def invitable(self, user_id: int, group_id: int) -> list[tuple[Friend, Person]]:
         """The asker's friends who are not in the group; group_id 0 = all of them. Raises UNKNOWN_GROUP, DISMISSED,
         NOT_MEMBER."""
-        inside: set[int] = set()
+        friends = await self._friends.all(user_id)
         if group_id:
             await self._member_of(user_id, group_id)
-            members = await query(self._database, lambda connection: self._store.members(connection, group_id))
-            inside = {member.user_id for member in members}
-        friends = [friend for friend in await self._friends.all(user_id) if friend.user_id not in inside]
+            asked = [friend.user_id for friend in friends]
+            rows = await query(
+                self._database, lambda connection: self._store.members_among(connection, group_id, asked)
+            )
+            inside = {member.user_id for member in rows if is_in(member)}
+            friends = [friend for friend in friends if friend.user_id not in inside]
         people = await self._people.load(friend.user_id for friend in friends)
         return [(friend, people[friend.user_id]) for friend in friends if friend.user_id in people]
+
+    async def public_groups(self, user_id: int, name: str, page: int) -> tuple[list[tuple[Group, bool]], bool]:
+        """(a page of public groups, newest first, each with whether the asker is in it; whether there are more).
+        `page` from 1; `name` is a part of theirs. Raises INVALID."""
+        if not 1 <= page <= MAX_PUBLIC // PUBLIC_PAGE:
+            raise XinYuError(INVALID, f"page is 1 to {MAX_PUBLIC // PUBLIC_PAGE}.")
+
+        def work(connection: Connection) -> tuple[list[Group], set[int]]:
+            offset = (page - 1) * PUBLIC_PAGE
+            groups = self._store.public_groups(connection, name.strip(), MAX_PUBLIC, offset, PUBLIC_PAGE + 1)
+            return groups, self._store.groups_among(connection, user_id, [group.group_id for group in groups])
+
+        groups, joined = await query(self._database, work)
+        return [(group, group.group_id in joined) for group in groups[:PUBLIC_PAGE]], len(groups) > PUBLIC_PAGE
 
     async def names(self, group_ids: Sequence[int]) -> list[Group]:
         """Those that there are, dismissed ones too. Raises INVALID past 10,000 ids."""
@@ -287,21 +367,9 @@ class GroupService:
         return await query(self._database, lambda connection: self._store.groups(connection, wanted))
 
 
-def _alive(group: Group | None) -> Group:
-    if group is None:
-        raise XinYuError(UNKNOWN_GROUP)
-    if group.state is GroupState.DISMISSED:
-        raise XinYuError(DISMISSED)
-    return group
-
-
-def _is_in(member: Member) -> bool:
-    return member.state is MemberState.IN
-
-
-def _roster(group: Group, notice: Notice, actor_id: int, members: list[Member]) -> Event:
-    user_ids = [member.user_id for member in members]
-    return Event(ROSTER, (group.group_id, group.revision, int(notice), actor_id, user_ids), (group, members))
+def _check_count(user_ids: Sequence[int]) -> None:
+    if len(user_ids) > MAX_AT_ONCE:
+        raise XinYuError(INVALID, f"More than {MAX_AT_ONCE} users at once.")
 
 
 def _joining(

@@ -1,7 +1,7 @@
 """What a client may put into a message: from the named type and body of `message/send` to the stored type and JSON.
 
-Contract: http-api, "Codes" (msg_type and its `extra`). Types that need the media room, or that only the server makes,
-are refused until their rooms are there.
+Contract: http-api, "Codes" (msg_type and its `extra`). Types that name uploads are in `attachments.py`; those that only
+the server makes, or whose rooms are not there yet, are refused.
 """
 
 from __future__ import annotations
@@ -38,6 +38,12 @@ class CodeBody(msgspec.Struct):
 Degrees = Annotated[str, msgspec.Meta(pattern=r"^[+-]?[0-9]{1,3}(\.[0-9]{1,16})?$")]
 
 
+class CardBody(msgspec.Struct):
+    """Name and avatar are the message room's to add: what clients say of somebody is not believed."""
+
+    user_id: Annotated[int, msgspec.Meta(ge=1, le=MAX_SAFE_INTEGER)]
+
+
 class LocationBody(msgspec.Struct):
     """Degrees, as numbers or decimal text."""
 
@@ -56,11 +62,24 @@ def parse_body(type_name: str, body: msgspec.Raw, max_text_characters: int) -> t
             return MsgType.CODE, _json({"lang": code.lang, "code": code.code})
         if type_name == "location":
             return MsgType.LOCATION, _location(msgspec.json.decode(body, type=LocationBody))
+        if type_name == "card":
+            return MsgType.CARD, _json({"user_id": msgspec.json.decode(body, type=CardBody).user_id})
     except msgspec.ValidationError as error:
         raise XinYuError(INVALID, f"body: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise XinYuError(INVALID, "body is not valid JSON.") from None
     raise XinYuError(INVALID, "Messages of this type cannot be sent here.")
+
+
+def edited_type(body: msgspec.Raw) -> str:
+    """The type name that the body of an edit is of; which one a message has is the message room's to know."""
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise XinYuError(INVALID, "body is not a JSON object.") from None
+    if "items" in fields:
+        return "mixed"
+    return "code" if "code" in fields else "text"
 
 
 def _text(body: TextBody, max_characters: int) -> bytes:

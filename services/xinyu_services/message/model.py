@@ -43,6 +43,13 @@ class MaySend(IntEnum):
     BLOCKED = 2
 
 
+class MentionAll(IntEnum):
+    """Who may mention everybody in a group."""
+
+    MANAGERS = 1
+    MEMBERS = 2
+
+
 class MsgType(IntEnum):
     TEXT = 1
     CODE = 2
@@ -62,9 +69,19 @@ class MsgType(IntEnum):
     MEMBER_JOINED = 1102
     MEMBER_LEFT = 1103
     MEMBER_REMOVED = 1104
+    RECALLED_BY_ADMIN = 1105
+    GROUP_DISMISSED = 1106
+    GROUP_MUTED = 1107
+    GROUP_UNMUTED = 1108
+    MEMBER_MUTED = 1109
+    MEMBER_UNMUTED = 1110
+    OWNER_CHANGED = 1113
+    EXPIRY_ON = 1121
+    EXPIRY_OFF = 1122
 
 
 FIRST_SYSTEM_TYPE: Final = 1000
+EDITABLE: Final = (MsgType.TEXT, MsgType.CODE, MsgType.MIXED)
 DIGEST_CHARACTERS: Final = 255
 RANGE_LIMIT: Final = 200
 # A device's sync: newest records that are answered at once, and changes below its sequence before it starts anew.
@@ -128,6 +145,29 @@ class Talk:
     profile_change: int
     profile_revision: int
     pair_revision: int
+    member_count: int = 0  # of a group: who is in
+    roster_change: int = 0  # the last one that members' rows went with
+    expire_after_s: int = 0  # how long messages live that are stored now; 0 = for ever
+    last_expires_at_ms: int = 0  # when the last message goes; 0 = never
+    slow_mode_s: int = 0  # seconds between two messages of a plain member; 0 = off
+    mention_all: int = MentionAll.MANAGERS
+    mention_all_sequence: int = 0  # the newest message that mentions everybody
+
+    def is_last_gone(self, now_ms: int) -> bool:
+        """Whether the last message has disappeared: what the head shows of it is not to be shown any more."""
+        return 0 < self.last_expires_at_ms <= now_ms
+
+    @property
+    def facts(self) -> TalkFacts:
+        return TalkFacts(self.key, self.member_count, self.roster_change)
+
+
+class TalkFacts(NamedTuple):
+    """What must be known of a talk to tell its members something."""
+
+    key: TalkKey
+    member_count: int
+    roster_change: int
 
 
 @dataclass(slots=True)
@@ -148,6 +188,7 @@ class Member:
     own: int
     change: int
     revision: int
+    sent_at_ms: int = 0  # of his newest message
 
     def visible_from(self, talk: Talk) -> int:
         """The lowest sequence that this member may see (`from` on the wire)."""
@@ -167,6 +208,23 @@ class Member:
         return max(0, self.visible_to(talk) - max(self.read_to, self.visible_from(talk) - 1))
 
 
+class Source(NamedTuple):
+    """A message within a merged forward: its id, and where it stands."""
+
+    msg_id: str
+    talk_id: int
+    sequence: int
+
+
+class Reaction(NamedTuple):
+    """Somebody's reaction to a message, and the change that it came with."""
+
+    change: int
+    user_id: int
+    emoji: str
+    at_ms: int
+
+
 @dataclass(slots=True)
 class StoredMessage:
     """A message as it is now: after recalls and edits. `body` and `quote` are JSON texts."""
@@ -180,12 +238,28 @@ class StoredMessage:
     quote: str
     sent_at_ms: int
     recalled_by: int = 0
-    expired: bool = False
+    expired: bool = False  # it was let go, or its time has come
+    edited_at_ms: int = 0  # 0 = never
+    expires_at_ms: int = 0  # 0 = never
+    reactions: str = ""  # reactions.py's: how many of which
+    is_pinned: bool = False
+    own_reactions: frozenset[str] = field(default=frozenset(), compare=False)  # of whom it is shown to
+    sources: tuple[Source, ...] = field(default=(), compare=False)  # while it is written: what is merged in it
     shown: Any = field(default=None, compare=False, repr=False)  # view.py's: what clients read, once it is encoded
 
     @property
     def digest(self) -> str:
         return RECALLED_DIGEST if self.recalled_by else digest(self.msg_type, self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemMessage:
+    """A message that another room writes with its change; the same change always names the same msg_id."""
+
+    msg_id: str
+    sender_id: int
+    msg_type: int
+    body: str
 
 
 def digest(msg_type: int, body: str) -> str:
@@ -196,6 +270,24 @@ def digest(msg_type: int, body: str) -> str:
     if msg_type >= FIRST_SYSTEM_TYPE:
         return SYSTEM_DIGEST
     return _DIGESTS.get(MsgType(msg_type), SYSTEM_DIGEST) if msg_type in _DIGESTS else SYSTEM_DIGEST
+
+
+def mentions_all(msg_type: int, body: str) -> bool:
+    """Whether a text mentions everybody: 0 is among its mentions (contract: http-api, "Codes")."""
+    # Nearly no message has mentions; a quote within a text is escaped, so these words are a key.
+    if msg_type != MsgType.TEXT or '"mentions":' not in body:
+        return False
+    mentions = json.loads(body).get("mentions")
+    return isinstance(mentions, list) and 0 in mentions
+
+
+def slow_mode_wait_ms(talk: Talk, member: Member, now_ms: int) -> int:
+    """How long a plain member must wait for his next message; 0 = not at all. A clock that ran ahead on another machine
+    makes it no longer than the rule."""
+    if not talk.slow_mode_s or member.role != Role.MEMBER:
+        return 0
+    rule_ms = talk.slow_mode_s * 1000
+    return max(0, min(rule_ms, member.sent_at_ms + rule_ms - now_ms))
 
 
 def request_hash(msg_type: int, body: bytes, quote_id: str) -> bytes:
@@ -220,6 +312,16 @@ def may_recall(message: StoredMessage, member: Member, now_ms: int, window_s: in
     if message.sender_id == member.user_id and now_ms - message.sent_at_ms <= window_s * 1000:
         return True
     return member.role in (Role.OWNER, Role.ADMIN)
+
+
+def may_edit(message: StoredMessage, now_ms: int, window_s: int) -> bool:
+    """Within the window, counted from when it was sent."""
+    return now_ms - message.sent_at_ms <= window_s * 1000
+
+
+def may_pin(talk: Talk, member: Member, members_may_pin: bool) -> bool:
+    """Both of a pair; a group's owner and admins, or all."""
+    return talk.key.mode == TalkMode.SINGLE or member.role in (Role.OWNER, Role.ADMIN) or members_may_pin
 
 
 def void_ranges(numbers: list[int]) -> list[list[int]]:

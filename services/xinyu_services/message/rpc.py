@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 import msgspec
 
 from xinyu.base.clock import Clock
-from xinyu.base.errors import INVALID, XinYuError
+from xinyu.base.errors import INVALID, NOT_FRIEND, UNKNOWN_USER, XinYuError
 from xinyu.base.ids import new_msg_id
 from xinyu.delivery.dispatcher import LEGACY, Dispatcher, Push
 from xinyu.rpc.context import Context
 from xinyu.wire.v1 import message_pb2 as wire
+from xinyu.wire.v1 import talk_pb2
 from xinyu.wire.v1.options_pb2 import Empty, Refusal
+from xinyu.wire.v1.talk_rpc import TalkStub
 from xinyu_services.directory import NOBODY, Directory
-from xinyu_services.message.model import Member, StoredMessage, Talk, TalkKey, TalkMode, void_ranges
-from xinyu_services.message.service import MessageService, NewMessage, RosterEntry, SystemMessage, TalkCursor
+from xinyu_services.message.forwards import Forward, copies, previews, targets_of
+from xinyu_services.message.lane import Sent
+from xinyu_services.message.model import (
+    Member,
+    MentionAll,
+    MsgType,
+    StoredMessage,
+    SystemMessage,
+    Talk,
+    TalkKey,
+    TalkMode,
+    TalkState,
+    compact_json,
+    void_ranges,
+)
+from xinyu_services.message.scheduled_model import Scheduled, scheduled_id
+from xinyu_services.message.search import Asked, MessageSearch
+from xinyu_services.message.service import (
+    ROSTER_PAGE,
+    GroupProfile,
+    MessageService,
+    NewMessage,
+    RosterEntry,
+    TalkCursor,
+)
 from xinyu_services.message.view import MessageView
 
 _encode = msgspec.json.Encoder().encode
@@ -31,13 +57,30 @@ class KnownPeople:
         return (await self._directory.users([user_id], required=True))[user_id].known
 
 
+class RpcOwnTalks:
+    """`OwnTalks` over the talk room."""
+
+    def __init__(self, talks: TalkStub) -> None:
+        self._talks = talks
+
+    async def of(self, user_id: int, limit: int) -> Sequence[int]:
+        return (await self._talks.list_talks(talk_pb2.ListTalksRequest(user_id=user_id, limit=limit))).talk_ids
+
+
 class MessageRpc:
     """`xinyu.wire.v1.message_rpc.MessageServicer`."""
 
     def __init__(
-        self, service: MessageService, view: MessageView, directory: Directory, dispatcher: Dispatcher, clock: Clock
+        self,
+        service: MessageService,
+        search: MessageSearch,
+        view: MessageView,
+        directory: Directory,
+        dispatcher: Dispatcher,
+        clock: Clock,
     ) -> None:
         self._service = service
+        self._search = search
         self._view = view
         self._directory = directory
         self._dispatcher = dispatcher
@@ -57,7 +100,7 @@ class MessageRpc:
             )
             for m in request.messages
         ]
-        sent = await self._service.send(messages, context.deadline_s)
+        sent = await self._send(messages, context.deadline_s)
         names = await self._directory.users({m.user_id for m in messages})
         response = wire.SendResponse()
         for asked, new, result in zip(request.messages, messages, sent, strict=True):
@@ -78,6 +121,64 @@ class MessageRpc:
             answer.msg_id, answer.talk_id, answer.sequence = message.msg_id, message.talk_id, message.sequence
             answer.sent_at_ms, answer.replayed = message.sent_at_ms, result.replayed
         return response
+
+    async def _send(self, messages: Sequence[NewMessage], deadline_s: float) -> list[Sent | XinYuError]:
+        """Cards get name and avatar, of somebody who is there; where they cannot be had, cards alone are refused."""
+        cards = {n: _card_of(message.body) for n, message in enumerate(messages) if message.msg_type == MsgType.CARD}
+        refused: dict[int, XinYuError] = {}
+        if cards:
+            try:
+                names = await self._directory.users(set(cards.values()), required=True)
+            except XinYuError as refusal:
+                refused = dict.fromkeys(cards, refusal)
+            else:
+                refused = {n: XinYuError(UNKNOWN_USER) for n, user in cards.items() if not names[user].known}
+                for number, user in cards.items():
+                    message, name = messages[number], names[user]
+                    shown = {"user_id": user, "nickname": name.name, "avatar": name.avatar}
+                    message.asked, message.body = message.body, compact_json(shown)
+        if not refused:
+            return await self._service.send(messages, deadline_s)
+        good = [message for number, message in enumerate(messages) if number not in refused]
+        sent = iter(await self._service.send(good, deadline_s) if good else ())
+        return [refused.get(number) or next(sent) for number in range(len(messages))]
+
+    async def forward(self, request: wire.ForwardRequest, context: Context) -> wire.ForwardResponse:
+        user_id, source = request.user_id, request.source
+        forward = Forward(
+            user_id,
+            TalkKey.of(user_id, source.talk_mode, source.to_from_id),
+            request.action,
+            tuple(dict.fromkeys(request.msg_ids)),
+            targets_of(user_id, request.user_ids, request.group_ids),
+            request.msg_id,
+        )
+        taken = await self._service.forwarding.take(forward)
+        shown = previews(forward, taken.sources)
+        names = await self._directory.users({message.sender_id for message in shown})
+        made = copies(
+            forward, taken.token, taken.sources, taken.inner, {user: name.name for user, name in names.items()}
+        )
+        sent = await self._service.send(
+            [NewMessage(c.key, user_id, c.msg_type, c.body, "", c.msg_id, c.asked, c.sources) for c in made],
+            context.deadline_s,
+        )
+        response = wire.ForwardResponse()
+        for copy, result in zip(made, sent, strict=True):
+            answer = response.results.add(to_talk_mode=copy.key.mode, to_id=copy.key.peer_of(user_id))
+            if isinstance(result, XinYuError):
+                answer.reason = result.reason
+            elif result.message is None:
+                answer.reason = NOT_FRIEND.reason
+            else:
+                answer.msg_id = copy.msg_id
+        return response
+
+    async def load_forwarded(self, request: wire.LoadForwardedRequest, context: Context) -> wire.RecordsPage:
+        user_id, target = request.user_id, request.target
+        key = TalkKey.of(user_id, target.talk_mode, target.to_from_id) if target.to_from_id else None
+        messages = await self._service.forwarding.load_records(user_id, list(request.msg_ids), key)
+        return wire.RecordsPage(items=await self._records(messages, request.codec), count=len(messages))
 
     def _tell_undelivered(self, new: NewMessage, now_ms: int) -> None:
         view, user_id, key, msg_id = self._view, new.user_id, new.key, new.msg_id
@@ -128,6 +229,30 @@ class MessageRpc:
         names = await self._directory.users({m.sender_id for m in messages})
         return _encode(self._view.records(messages, names, codec))
 
+    async def load_file(self, request: wire.LoadFileRequest, context: Context) -> wire.MessageFile:
+        message = await self._service.find_file(request.user_id, request.msg_id)
+        file = msgspec.json.decode(message.body)
+        return wire.MessageFile(key=file["path"], name=file["name"])
+
+    async def search(self, request: wire.SearchMessagesRequest, context: Context) -> wire.FoundPage:
+        target = (request.target.talk_mode, request.target.to_from_id) if request.HasField("target") else None
+        found = await self._search.search(
+            request.user_id,
+            Asked(
+                request.keyword, target, request.from_id, request.msg_type, request.since_ms, request.until_ms,
+                request.cursor,
+            ),
+        )  # fmt: skip
+        names = await self._directory.users({hit.message.sender_id for hit in found.hits})
+        items = [
+            {
+                "record": self._view.record(hit.message, names.get(hit.message.sender_id, NOBODY), request.codec),
+                "highlights": hit.highlights,
+            }
+            for hit in found.hits
+        ]
+        return wire.FoundPage(items=_encode(items), cursor=found.cursor)
+
     async def load_range(self, request: wire.LoadRangeRequest, context: Context) -> wire.RangePage:
         talk, member, messages, voids = await self._service.load_range(
             request.user_id, request.talk_id, request.from_sequence, request.to_sequence
@@ -140,8 +265,20 @@ class MessageRpc:
         )
 
     async def load_members(self, request: wire.LoadMembersRequest, context: Context) -> wire.MembersPage:
-        talk, members = await self._service.load_members(request.user_id, request.talk_id, request.change)
-        return wire.MembersPage(change=talk.last_change, members=[_entry(member) for member in members])
+        change, members = await self._service.load_members(request.user_id, request.talk_id, request.change)
+        return wire.MembersPage(change=change, members=[_entry(member) for member in members])
+
+    async def load_roster(self, request: wire.LoadRosterRequest, context: Context) -> wire.RosterPage:
+        talk, windows = await self._service.load_roster(request.talk_id, request.since_change, request.after_user_id)
+        rows = array("q")
+        for user_id, joined, left in windows:
+            rows.extend((user_id, joined, -1 if left is None else left))
+        return wire.RosterPage(
+            change=talk.last_change,
+            last_sequence=talk.last_sequence,
+            rows=rows.tobytes(),
+            more=len(windows) == ROSTER_PAGE,
+        )
 
     async def load_heads(self, request: wire.LoadHeadsRequest, context: Context) -> wire.HeadsPage:
         heads = await self._service.load_heads(
@@ -158,6 +295,7 @@ class MessageRpc:
                     digest=self._view.digest(head.digest, request.codec),
                     last_at_ms=head.last_at_ms,
                     member_state=head.member.state,
+                    dismissed=head.talk.state == TalkState.DISMISSED,
                 )
                 for head in heads
             ]
@@ -174,12 +312,126 @@ class MessageRpc:
         )
         return _own(talk, member)
 
+    async def load_readers(self, request: wire.LoadReadersRequest, context: Context) -> wire.ReadersPage:
+        target = request.target
+        page = await self._service.receipts.readers(
+            request.user_id, target.talk_mode, target.to_from_id, request.msg_id, request.after_user_id
+        )
+        names = await self._directory.users(reader.user_id for reader in page.readers)
+        answer = wire.ReadersPage(
+            read_count=page.read_count, unread_count=page.unread_count, after_user_id=page.after_user_id
+        )
+        for user_id, has_read in page.readers:
+            name = names[user_id]
+            answer.readers.add(user_id=user_id, nickname=name.name, avatar=name.avatar, has_read=has_read)
+        return answer
+
+    async def choose_receipts(self, request: wire.ChooseReceiptsRequest, context: Context) -> Empty:
+        await self._service.receipts.choose(request.user_id, request.is_hidden, request.revision)
+        return Empty()
+
+    # ---------------------------------------------------------------- sending later
+
+    async def schedule(self, request: wire.ScheduleRequest, context: Context) -> wire.ScheduleResponse:
+        m, type_name, at_ms = request.message, request.type_name, request.send_at_ms
+        scheduled = Scheduled(
+            scheduled_id(m.user_id, m.talk_mode, m.to_from_id, type_name, m.body, m.quote_id, m.msg_id, at_ms),
+            m.user_id,
+            0,
+            m.talk_mode,
+            m.to_from_id,
+            type_name,
+            m.msg_type,
+            m.body.decode(),
+            m.quote_id,
+            at_ms,
+        )
+        return wire.ScheduleResponse(scheduled_id=await self._service.scheduled.schedule(scheduled))
+
+    async def list_scheduled(self, request: wire.ListScheduledRequest, context: Context) -> wire.ScheduledPage:
+        page = wire.ScheduledPage()
+        for s in await self._service.scheduled.load(request.user_id):
+            page.items.add(
+                scheduled_id=s.scheduled_id,
+                talk_id=s.talk_id,
+                talk_mode=s.talk_mode,
+                to_from_id=s.to_from_id,
+                type_name=s.type_name,
+                body=s.body.encode(),
+                quote_id=s.quote_id,
+                send_at_ms=s.send_at_ms,
+                state=s.state,
+                reason=s.reason,
+            )
+        return page
+
+    async def cancel_scheduled(self, request: wire.CancelScheduledRequest, context: Context) -> Empty:
+        await self._service.scheduled.cancel(request.user_id, request.scheduled_id)
+        return Empty()
+
     # ---------------------------------------------------------------- changing
 
     async def revoke(self, request: wire.RevokeRequest, context: Context) -> Empty:
-        target = request.target
-        await self._service.recall(request.user_id, target.talk_mode, target.to_from_id, request.msg_id)
+        user_id, target = request.user_id, request.target
+        # Only groups have a line that names who recalled.
+        names = await self._directory.users([user_id] if target.talk_mode == TalkMode.GROUP else [])
+        name = names.get(user_id, NOBODY).name
+        await self._service.recall(user_id, target.talk_mode, target.to_from_id, request.msg_id, name)
         return Empty()
+
+    async def edit(self, request: wire.EditRequest, context: Context) -> wire.EditedMessage:
+        user_id = request.user_id
+        key = TalkKey.of(user_id, request.target.talk_mode, request.target.to_from_id)
+        body = request.body.decode()
+        message = await self._service.editing.edit(user_id, key, request.msg_id, request.msg_type, body)
+        sender = (await self._directory.users([user_id]))[user_id]
+        return wire.EditedMessage(record=self._view.record_json(message, sender, request.codec))
+
+    async def load_versions(self, request: wire.LoadVersionsRequest, context: Context) -> wire.VersionsPage:
+        key = TalkKey.of(request.user_id, request.target.talk_mode, request.target.to_from_id)
+        message, versions = await self._service.editing.load_versions(request.user_id, key, request.msg_id)
+        return wire.VersionsPage(items=_encode(self._view.versions(message, versions, request.codec)))
+    async def set_expiry(self, request: wire.SetExpiryRequest, context: Context) -> Empty:
+        user_id, target = request.user_id, request.target
+        names = await self._directory.users([user_id])
+        key = TalkKey.of(user_id, target.talk_mode, target.to_from_id)
+        await self._service.expiry.set_expiry(user_id, names[user_id].name, key, request.expire_after_s)
+        return Empty()
+
+    async def react(self, request: wire.ReactRequest, context: Context) -> wire.Reactions:
+        key = TalkKey.of(request.user_id, request.target.talk_mode, request.target.to_from_id)
+        message = await self._service.reacting.react(
+            request.user_id, key, request.msg_id, request.emoji, request.action
+        )
+        return wire.Reactions(reactions=_encode(self._view.reactions(message)))
+
+    async def load_reactions(self, request: wire.LoadReactionsRequest, context: Context) -> wire.ReactionsPage:
+        key = TalkKey.of(request.user_id, request.target.talk_mode, request.target.to_from_id)
+        found, has_more = await self._service.reacting.load(
+            request.user_id, key, request.msg_id, request.emoji, request.after_change
+        )
+        names = await self._directory.users({each.user_id for each in found})
+        page = wire.ReactionsPage(next_change=found[-1].change if has_more else 0)
+        for each in found:
+            name = names[each.user_id]
+            page.items.add(
+                user_id=each.user_id,
+                nickname=name.name,
+                avatar=name.avatar,
+                emoji=each.emoji,
+                reacted_at_ms=each.at_ms,
+            )
+        return page
+
+    async def pin(self, request: wire.PinRequest, context: Context) -> Empty:
+        key = TalkKey.of(request.user_id, request.target.talk_mode, request.target.to_from_id)
+        await self._service.pinning.pin(request.user_id, key, request.msg_id, request.action)
+        return Empty()
+
+    async def load_pins(self, request: wire.LoadPinsRequest, context: Context) -> wire.RecordsPage:
+        key = TalkKey.of(request.user_id, request.target.talk_mode, request.target.to_from_id)
+        messages = await self._service.pinning.load(request.user_id, key)
+        return wire.RecordsPage(items=await self._records(messages, request.codec), count=len(messages))
 
     async def hide(self, request: wire.HideRequest, context: Context) -> Empty:
         target = request.target
@@ -215,6 +467,7 @@ class MessageRpc:
             request.high_may_send,
             request.revision,
             greeting,
+            keeps_sessions=request.keeps_sessions,
         )
         return _head(talk, is_member=True)
 
@@ -224,12 +477,27 @@ class MessageRpc:
         talk = await self._service.change_roster(
             request.group_id,
             [RosterEntry(e.user_id, e.state, e.role, e.muted_until_ms, e.revision) for e in request.entries],
-            request.profile_revision,
-            request.mute_all,
-            request.dismissed,
+            GroupProfile(
+                request.profile_revision,
+                request.mute_all,
+                request.dismissed,
+                request.slow_mode_s,
+                request.mention_all or MentionAll.MANAGERS,
+            ),
             _system(request.message) if request.HasField("message") else None,
             request.message_first,
         )
+        return _head(talk, is_member=True)
+
+    async def write_message(self, request: wire.WriteMessageRequest, context: Context) -> wire.TalkHead:
+        if not request.message.msg_id or request.message.msg_type <= 0:
+            raise XinYuError(INVALID)
+        return _head(
+            await self._service.room_messages.write(request.group_id, _system(request.message)), is_member=True
+        )
+
+    async def touch_message(self, request: wire.TouchMessageRequest, context: Context) -> wire.TalkHead:
+        talk = await self._service.room_messages.touch(request.group_id, request.msg_id, request.sender_id)
         return _head(talk, is_member=True)
 
     # ---------------------------------------------------------------- catching up
@@ -243,8 +511,11 @@ class MessageRpc:
         )
         answers = page.answers
         named = [a.talk.key for a in answers if a.with_profile]
+        revisions = {a.talk.key.low: a.talk.profile_revision for a in answers if a.talk.key.mode == TalkMode.GROUP}
         # A profile is told once: better no answer, and to be asked again, than one without a name.
-        groups = await self._directory.groups({k.low for k in named if k.mode == TalkMode.GROUP}, required=True)
+        groups = await self._directory.groups(
+            {k.low for k in named if k.mode == TalkMode.GROUP}, required=True, at_least=revisions
+        )
         peers = {k.peer_of(request.user_id) for k in named if k.mode == TalkMode.SINGLE}
         named_peers = await self._directory.users(peers, required=True)
         names = await self._directory.users({m.sender_id for a in answers for m in a.records})
@@ -258,9 +529,17 @@ class MessageRpc:
         return wire.SyncTalksResponse(talks=talks, more=page.more, cut_at_talk_id=page.cut_at_talk_id)
 
 
+def _card_of(body: bytes | str) -> int:
+    return int(msgspec.json.decode(body)["user_id"])
+
+
 def _head(talk: Talk, *, is_member: bool) -> wire.TalkHead:
     return wire.TalkHead(
-        talk_id=talk.talk_id, last_sequence=talk.last_sequence, change=talk.last_change, is_member=is_member
+        talk_id=talk.talk_id,
+        last_sequence=talk.last_sequence,
+        change=talk.last_change,
+        is_member=is_member,
+        dismissed=talk.state == TalkState.DISMISSED,
     )
 
 

@@ -8,8 +8,8 @@ the talk's lane, so that all numbers of a talk are given out one after another. 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -22,17 +22,33 @@ from xinyu.base.errors import (
     NOT_MEMBER,
     REVOKE_TOO_LATE,
     SELF,
+    UNKNOWN_FILE,
     UNKNOWN_GROUP,
     UNKNOWN_MESSAGE,
     UNKNOWN_TALK,
     UNKNOWN_USER,
     XinYuError,
 )
+from xinyu.base.ids import new_msg_id
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Event
 from xinyu.storage.database import Database
-from xinyu.storage.transact import query, transact
-from xinyu_services.message.lane import Answers, Lane, Read, Send, Sent, append_message, message_event
+from xinyu.storage.transact import query
+from xinyu_services.message.editing import Editing
+from xinyu_services.message.expiry import Expiry
+from xinyu_services.message.expiry_store import ExpiryStore
+from xinyu_services.message.forwarding import Forwarding
+from xinyu_services.message.lane import (
+    MAX_KNOWN_TALKS,
+    Answers,
+    Lane,
+    LaneFigures,
+    Read,
+    Send,
+    Sent,
+    append_message,
+    message_event,
+)
 from xinyu_services.message.model import (
     RANGE_LIMIT,
     SYNC_CHANGES,
@@ -40,20 +56,41 @@ from xinyu_services.message.model import (
     MaySend,
     Member,
     MemberState,
+    MsgType,
     Role,
+    Source,
     StoredMessage,
+    SystemMessage,
     Talk,
     TalkKey,
     TalkMode,
     TalkState,
+    compact_json,
     may_recall,
     request_hash,
 )
+from xinyu_services.message.pinning import Pinning
+from xinyu_services.message.reacting import Reacting, see_own_reactions
+from xinyu_services.message.receipt_store import ReceiptStore
+from xinyu_services.message.receipts import Receipts
+from xinyu_services.message.room_messages import RoomMessages
+from xinyu_services.message.scheduled import ScheduledMessages
+from xinyu_services.message.scheduled_model import Scheduled
+from xinyu_services.message.scheduled_store import ScheduledStore
 from xinyu_services.message.store import MessageStore
+from xinyu_services.message.talk_access import TalkAccess
 from xinyu_services.message.typing_limit import TypingLimit
 
 T = TypeVar("T")
 MAX_HIDDEN_AT_ONCE: Final = 200
+# Members in one change: what a transaction writes, and so what a page of changes can always hold.
+MAX_ENTRIES: Final = 1_000
+MEMBERS_PAGE: Final = 5_000
+ROSTER_PAGE: Final = 20_000
+# Who left is told to gateways for messages that were sent before he did and are pushed after it.
+LEAVERS_KEPT_FOR: Final = 1_000
+# Rows that the talk room is asked for in one call.
+SESSIONS_AT_ONCE: Final = 500
 
 
 class TalkIds(Protocol):
@@ -70,7 +107,8 @@ class People(Protocol):
 
 @dataclass(slots=True)
 class NewMessage:
-    """What a user wants to send. `body` is a JSON text."""
+    """What a user wants to send. `body` is a JSON text; `asked` is what a repeat is compared by where that is another.
+    `sources`: what is merged in it."""
 
     key: TalkKey
     user_id: int
@@ -78,16 +116,8 @@ class NewMessage:
     body: str
     quote_id: str
     msg_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SystemMessage:
-    """A message that another room writes with its change; the same change always names the same msg_id."""
-
-    msg_id: str
-    sender_id: int
-    msg_type: int
-    body: str
+    asked: str = ""
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +129,17 @@ class RosterEntry:
     role: int
     muted_until_ms: int
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupProfile:
+    """The group room's word on the group itself. `revision` 0 = it is not spoken of."""
+
+    revision: int
+    mute_all: bool
+    is_dismissed: bool
+    slow_mode_s: int
+    mention_all: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +166,7 @@ class TalkAnswer:
     voids: list[int]
     stale: bool
     with_profile: bool
+    peer_read: int | None = None  # of a pair whose two tell each other what they have read
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +213,49 @@ class MessageService:
         self._settings = settings
         self._typing_limit = TypingLimit(clock)
         self._known_talks: dict[TalkKey, int] = {}
+        self._known_keys: dict[int, TalkKey] = {}
+        access = self._access = TalkAccess(database, store, dispatcher, self._known_talks, lanes)
+        self._talk_by_key, self._member_of, self._pick = access.talk_by_key, access.member_of, access.pick
+        self._write = access.write
+        self.forwarding = Forwarding(database, store, access, clock)
+        self.reacting = Reacting(database, store, access, clock, settings)
+        self.pinning = Pinning(database, store, access, clock, settings)
+        self.editing = Editing(database, store, access, clock, settings)
+        self.figures = LaneFigures()
+        self._receipt_store = ReceiptStore(store.dialect)
+        self.receipts = Receipts(database, self._receipt_store, self._find_message, settings)
+        self.scheduled = ScheduledMessages(
+            database,
+            ScheduledStore(store.dialect),
+            dispatcher,
+            clock,
+            self.open_talk,
+            self._send_scheduled,
+            require_friendship=settings.require_friendship,
+        )
+        self.expiry = Expiry(
+            database,
+            store,
+            ExpiryStore(store.dialect),
+            clock,
+            self._member_of,
+            self._say_line,
+            self._key_of,
+            self._write,
+            require_friendship=settings.require_friendship,
+        )
         self._lanes = [
-            Lane(n, database, store, dispatcher, clock, settings.require_friendship, self._known_talks)
+            Lane(n, database, store, dispatcher, clock, settings.require_friendship, self._known_talks, self.figures)
             for n in range(lanes)
         ]
+        self.room_messages = RoomMessages(store, clock, self._talk_by_key, self._append, self._write)
 
     # ---------------------------------------------------------------- sending and reading
 
     async def send(self, messages: Sequence[NewMessage], deadline_s: float) -> list[Sent | XinYuError]:
         """Hands `messages` in together, in order; answers each as it is stored (`Sent.message` is None when the two are
         no friends) or with its refusal: SELF, UNKNOWN_USER, UNKNOWN_GROUP, NOT_MEMBER, MUTED, BLOCKED, DISMISSED,
-        CONFLICT, UNKNOWN_MESSAGE."""
+        MENTION_ALL_REFUSED, SLOW_MODE, CONFLICT, UNKNOWN_MESSAGE."""
         results = await self._submit_sends(messages, deadline_s)
         to_strangers: dict[int, Sent] = {}
         for number, result in enumerate(results):
@@ -198,6 +272,14 @@ class MessageService:
                 results[number] = answer
         return results
 
+    async def _send_scheduled(self, due: Sequence[Scheduled], deadline_s: float) -> list[Sent | XinYuError]:
+        keys = [TalkKey.of(s.user_id, s.talk_mode, s.to_from_id) for s in due]
+        messages = [
+            NewMessage(key, s.user_id, s.msg_type, s.body, s.quote_id, s.msg_id)
+            for key, s in zip(keys, due, strict=True)
+        ]
+        return await self.send(messages, deadline_s)
+
     async def _submit_sends(self, messages: Sequence[NewMessage], deadline_s: float) -> list[Sent | XinYuError]:
         answers = Answers(len(messages))
         for number, message in enumerate(messages):
@@ -213,10 +295,11 @@ class MessageService:
                     message.msg_type,
                     message.body,
                     message.quote_id,
-                    request_hash(message.msg_type, message.body.encode(), message.quote_id),
+                    request_hash(message.msg_type, (message.asked or message.body).encode(), message.quote_id),
                     deadline_s,
                     answers,
                     number,
+                    sources=message.sources,
                 )
             )
         return await answers.done
@@ -254,15 +337,20 @@ class MessageService:
         return answer
 
     def _lane(self, key: TalkKey) -> Lane:
-        return self._lanes[hash(key) % len(self._lanes)]
+        return self._lanes[self._access.lane_of(key)]
 
     async def _key_of(self, talk_id: int) -> TalkKey:
         if len(self._lanes) == 1:
             return TalkKey(0, talk_id)  # one lane: any key leads to it
-        talks = await query(self._database, lambda connection: self._store.load_talks(connection, [talk_id]))
-        if talk_id not in talks:
-            raise XinYuError(UNKNOWN_TALK)
-        return talks[talk_id].key
+        key = self._known_keys.get(talk_id)
+        if key is None:
+            talks = await query(self._database, lambda connection: self._store.load_talks(connection, [talk_id]))
+            if talk_id not in talks:
+                raise XinYuError(UNKNOWN_TALK)
+            if len(self._known_keys) >= MAX_KNOWN_TALKS:
+                self._known_keys.clear()
+            key = self._known_keys[talk_id] = talks[talk_id].key
+        return key
 
     # ---------------------------------------------------------------- talks and belonging
 
@@ -300,10 +388,6 @@ class MessageService:
             return None
         return talk, self._store.load_members(connection, [(talk.talk_id, user_id)]).get((talk.talk_id, user_id))
 
-    def _talk_by_key(self, connection: Connection, key: TalkKey, *, lock: bool = False) -> Talk | None:
-        talk_id = self._known_talks.get(key) or self._store.find_talks(connection, [key]).get(key)
-        return self._store.load_talks(connection, [talk_id], lock=lock).get(talk_id) if talk_id else None
-
     def _new_pair(self, talk: Talk, low_may_send: int, high_may_send: int) -> list[Member]:
         return [
             new_member(talk, user_id, Role.MEMBER, MemberState.IN, 0, may_send=may_send)
@@ -311,9 +395,18 @@ class MessageService:
         ]
 
     async def change_pair(
-        self, low: int, high: int, low_may_send: int, high_may_send: int, revision: int, greeting: SystemMessage | None
+        self,
+        low: int,
+        high: int,
+        low_may_send: int,
+        high_may_send: int,
+        revision: int,
+        greeting: SystemMessage | None,
+        *,
+        keeps_sessions: bool = False,
     ) -> Talk:
-        """The contact room's word on a pair. A revision that is not higher than the stored one changes nothing."""
+        """The contact room's word on a pair. A revision that is not higher than the stored one changes nothing. Both
+        conversation lists show the talk, unless they are to stay as they are."""
         key = TalkKey(TalkMode.SINGLE, low, high)
         talk_id = await self._ids.take() if not await self._exists(key) else 0
         now_ms = self._clock.now_ms()
@@ -338,7 +431,10 @@ class MessageService:
                 self._store.save_members(connection, members)
                 self._store.save_talk(connection, talk)
             # Sessions even for a repeat: the first try may have died before it told the talk room.
-            events.insert(0, _sessions_event(talk, [(low, revision), (high, revision)], hidden_sequence=-1))
+            if keeps_sessions:
+                events.insert(0, _sessions_event(talk, [(low, 0), (high, 0)], hidden_sequence=0))
+            else:
+                events.insert(0, _sessions_event(talk, [(low, revision), (high, revision)], hidden_sequence=-1))
             return talk
 
         return await self._write(key, work, wait_for_commands=True)
@@ -347,14 +443,14 @@ class MessageService:
         self,
         group_id: int,
         entries: Sequence[RosterEntry],
-        profile_revision: int,
-        mute_all: bool,
-        dismissed: bool,
+        profile: GroupProfile,
         message: SystemMessage | None,
         message_first: bool,
     ) -> Talk:
         """The group room's word on a group. Entries whose revision is not higher than the stored one change nothing: a
-        late repeat of "remove" after "add" does no harm."""
+        late repeat of "remove" after "add" does no harm. Raises INVALID past MAX_ENTRIES."""
+        if len(entries) > MAX_ENTRIES:
+            raise XinYuError(INVALID, f"More than {MAX_ENTRIES} members at once.")
         key = TalkKey(TalkMode.GROUP, group_id)
         talk_id = await self._ids.take() if not await self._exists(key) else 0
         now_ms = self._clock.now_ms()
@@ -370,24 +466,25 @@ class MessageService:
             members = {user_id: member for (_, user_id), member in rows.items()}
             fresh = [e for e in entries if e.user_id not in members or e.revision > members[e.user_id].revision]
             joined: list[tuple[int, int]] = []
-            profile = profile_revision > talk.profile_revision
+            is_newer = profile.revision > talk.profile_revision
             touched: set[int] = set()
-            if fresh or profile:
+            if fresh or is_newer:
                 if message is not None and message_first:
                     self._append(connection, talk, members, message, now_ms, events)
                 talk.last_change += 1
+                if fresh:
+                    talk.roster_change = talk.last_change
                 for entry in fresh:
                     old = members.get(entry.user_id)
-                    if entry.state == MemberState.IN and (old is None or old.state != MemberState.IN):
+                    was_in = old is not None and old.state == MemberState.IN
+                    talk.member_count += (entry.state == MemberState.IN) - was_in
+                    if entry.state == MemberState.IN and not was_in:
                         joined.append((entry.user_id, entry.revision))
                     members[entry.user_id] = apply_entry(talk, old, entry)
                     touched.add(entry.user_id)
-                if profile:
-                    talk.profile_revision = profile_revision
-                    talk.profile_change = talk.last_change
-                    talk.mute_all = int(mute_all)
-                    talk.state = TalkState.DISMISSED if dismissed else TalkState.ALIVE
-                events.append(Event("r", (talk.talk_id, talk.last_change, sorted(touched), profile), (talk.key, None)))
+                if is_newer:
+                    apply_profile(talk, profile)
+                events.append(Event("r", (talk.talk_id, talk.last_change, sorted(touched), is_newer), (talk.facts,)))
                 if message is not None and not message_first:
                     self._append(connection, talk, members, message, now_ms, events)
                 self._store.save_members(connection, list(members.values()))
@@ -397,8 +494,10 @@ class MessageService:
                 for e in entries
                 if e.state == MemberState.IN and e.user_id not in touched and members[e.user_id].revision == e.revision
             ]
-            if joined or repeated:
-                events.insert(0, _sessions_event(talk, joined + repeated, hidden_sequence=-1))
+            seeds = joined + repeated
+            for start in range(0, len(seeds), SESSIONS_AT_ONCE):
+                chunk = seeds[start : start + SESSIONS_AT_ONCE]
+                events.append(_sessions_event(talk, chunk, hidden_sequence=-1))
             return talk
 
         return await self._write(key, work, wait_for_commands=True)
@@ -429,6 +528,12 @@ class MessageService:
         self._store.insert_messages(connection, [(message, request_hash(system.msg_type, system.body.encode(), ""))])
         events.append(message_event(talk, message))
 
+    def _say_line(
+        self, connection: Connection, talk: Talk, member: Member, msg_type: int, body: str, events: list[Event]
+    ) -> None:
+        line = SystemMessage(new_msg_id(), member.user_id, msg_type, body)
+        self._append(connection, talk, {member.user_id: member}, line, self._clock.now_ms(), events)
+
     async def _exists(self, key: TalkKey) -> bool:
         if key in self._known_talks:
             return True
@@ -436,9 +541,10 @@ class MessageService:
 
     # ---------------------------------------------------------------- recall, hide, clear
 
-    async def recall(self, user_id: int, mode: int, to_from_id: int, msg_id: str) -> None:
-        """Takes a message back for everybody: it keeps its number and stays as an emptied record. Repeats change
-        nothing. Raises UNKNOWN_MESSAGE, REVOKE_TOO_LATE, FORBIDDEN, NOT_MEMBER."""
+    async def recall(self, user_id: int, mode: int, to_from_id: int, msg_id: str, user_name: str = "") -> None:
+        """Takes a message back for everybody: it keeps its number and stays as an emptied record. Where it was another
+        member's, a system line says who did it. Repeats change nothing. Raises UNKNOWN_MESSAGE, REVOKE_TOO_LATE,
+        FORBIDDEN, NOT_MEMBER."""
         key = TalkKey.of(user_id, mode, to_from_id)
         now_ms = self._clock.now_ms()
 
@@ -454,14 +560,24 @@ class MessageService:
             if not may_recall(message, member, now_ms, self._settings.revoke_window_s):
                 raise XinYuError(REVOKE_TOO_LATE if message.sender_id == user_id else FORBIDDEN)
             talk.last_change += 1
+            self._store.terms.reindex(connection, message, replace(message, recalled_by=user_id))
             message.recalled_by = user_id
             self._store.save_change(connection, talk.talk_id, message.sequence, talk.last_change, recalled_by=user_id)
+            if message.is_pinned:
+                message.is_pinned = False
+                self._store.unpin(connection, message, talk.last_change)
             if message.sequence == talk.last_sequence:
                 talk.last_digest = message.digest
+            lines: list[Event] = []
+            if message.sender_id != user_id:
+                line = recall_line(user_id, user_name)
+                self._append(connection, talk, {user_id: member}, line, now_ms, lines)
+                self._store.upsert_cursors(connection, [member], ("sent_sequence",))
             self._store.save_talk(connection, talk)
             events.append(
-                Event("c", (talk.talk_id, talk.last_change, message.sequence), (talk.key, message, talk.last_digest))
+                Event("c", (talk.talk_id, talk.last_change, message.sequence), (talk.facts, message, talk.last_digest))
             )
+            events += lines
 
         await self._write(key, work)
 
@@ -502,53 +618,44 @@ class MessageService:
 
         return await self._write(key, work)
 
-    def _member_of(
-        self, connection: Connection, key: TalkKey, user_id: int, *, lock: bool = False
-    ) -> tuple[Talk, Member]:
-        """Talk and member row; UNKNOWN_TALK, UNKNOWN_GROUP or NOT_MEMBER."""
-        talk = self._talk_by_key(connection, key, lock=lock)
-        if talk is None:
-            raise XinYuError(UNKNOWN_GROUP if key.mode == TalkMode.GROUP else UNKNOWN_TALK)
-        member = self._store.load_members(connection, [(talk.talk_id, user_id)]).get((talk.talk_id, user_id))
-        if member is None:
-            raise XinYuError(NOT_MEMBER)
-        return talk, member
+    def _find_message(
+        self, connection: Connection, user_id: int, mode: int, to_from_id: int, msg_id: str
+    ) -> tuple[Talk, Member, StoredMessage]:
+        talk, member = self._member_of(connection, TalkKey.of(user_id, mode, to_from_id), user_id)
+        message = self._pick(connection, talk, member, [msg_id]).get(msg_id)
+        if message is None:
+            raise XinYuError(UNKNOWN_MESSAGE)
+        return talk, member, message
 
-    def _pick(
-        self, connection: Connection, talk: Talk, member: Member, msg_ids: Sequence[str]
-    ) -> dict[str, StoredMessage]:
-        """One message a msg_id that the member may see: his own, else the earliest (contract: http-api)."""
-        low, high = member.visible_from(talk), member.visible_to(talk)
-        picked: dict[str, StoredMessage] = {}
-        keys = [(msg_id, talk.talk_id) for msg_id in msg_ids]
-        for message in self._store.find_by_msg_id(connection, keys) if keys else ():
-            if low <= message.sequence <= high and not message.expired:
-                held = picked.get(message.msg_id)
-                if held is None or (message.sender_id == member.user_id != held.sender_id):
-                    picked[message.msg_id] = message
-        return picked
+    async def find_file(self, user_id: int, msg_id: str) -> StoredMessage:
+        """A file message by its msg_id alone, among those that the user may read in his talks or through a forward that
+        reached him: his own, else the earliest. Raises UNKNOWN_FILE."""
 
-    async def _write(
-        self,
-        key: TalkKey,
-        work: Callable[[Connection, list[Event]], T],
-        *,
-        wait_for_commands: bool = False,
-    ) -> T:
-        """Runs `work` in the talk's lane, tries again after a deadlock, hands its events on."""
-        batch = self._dispatcher.outbox.open()
+        def work(connection: Connection) -> StoredMessage | None:
+            store = self._store
+            keys = store.find_files(connection, msg_id)
+            members = store.load_members(connection, [(talk_id, user_id) for talk_id, _ in keys])
+            keys = [key for key in keys if (key[0], user_id) in members]
+            talks = store.load_talks(connection, {talk_id for talk_id, _ in keys})
+            hidden = store.hidden_of(connection, user_id, keys)
+            seen = [
+                message
+                for key, message in store.load_messages(connection, [key for key in keys if key not in hidden]).items()
+                if _sees(members[key[0], user_id], talks[key[0]], message)
+            ]
+            if not seen:
+                places = self.forwarding.reached(connection, user_id, store.find_forwards(connection, [msg_id]))
+                seen = [
+                    message
+                    for message in store.load_messages(connection, sorted(places)).values()
+                    if message.msg_type == MsgType.FILE and not message.recalled_by and not message.expired
+                ]
+            return min(seen, key=lambda m: (m.sender_id != user_id, m.sent_at_ms, m.talk_id), default=None)
 
-        def transaction(connection: Connection) -> T:
-            events: list[Event] = []
-            result = work(connection, events)
-            batch.write(connection, events)
-            return result
-
-        result = await transact(self._database, transaction, lane=self._lanes.index(self._lane(key)))
-        told = self._dispatcher.committed(batch)
-        if wait_for_commands:
-            await told
-        return result
+        message = await query(self._database, work)
+        if message is None:
+            raise XinYuError(UNKNOWN_FILE)
+        return message
 
     # ---------------------------------------------------------------- pages
 
@@ -568,9 +675,11 @@ class MessageService:
             high = member.visible_to(talk)
             if cursor:
                 high = min(high, cursor - 1)
-            return self._store.load_page(
+            page = self._store.load_page(
                 connection, talk.talk_id, user_id, member.visible_from(talk), high, limit, msg_type
             )
+            see_own_reactions(self._store, connection, user_id, page)
+            return page
 
         return await query(self._database, work)
 
@@ -590,19 +699,39 @@ class MessageService:
                 if first <= last
                 else []
             )
+            see_own_reactions(self._store, connection, user_id, records)
             held = {m.sequence for m in records}
             return talk, member, records, [n for n in range(lowest, last + 1) if n not in held]
 
         return await query(self._database, work)
 
-    async def load_members(self, user_id: int, talk_id: int, since_change: int) -> tuple[Talk, list[Member]]:
-        """The roster, or what changed in it; for members only."""
+    async def load_members(self, user_id: int, talk_id: int, since_change: int) -> tuple[int, list[Member]]:
+        """(as of which change, the roster or what changed in it); for members only. A page ends at a whole change: the
+        rest is asked for from there."""
 
-        def work(connection: Connection) -> tuple[Talk, list[Member]]:
+        def work(connection: Connection) -> tuple[int, list[Member]]:
             talk, member = self._by_id(connection, talk_id, user_id)
             if member.state != MemberState.IN:
                 raise XinYuError(NOT_MEMBER)
-            return talk, self._store.load_roster(connection, talk_id, since_change)
+            members, cut_at = self._store.load_roster_page(connection, talk_id, since_change, MEMBERS_PAGE)
+            return talk.last_change if cut_at is None else cut_at, members
+
+        return await query(self._database, work)
+
+    async def load_roster(
+        self, talk_id: int, since_change: int, after_user_id: int
+    ) -> tuple[Talk, list[tuple[int, int, int | None]]]:
+        """A page of members' windows (at most ROSTER_PAGE; a full one may be followed by another), with the head as it
+        was read before: for the gateways. Raises UNKNOWN_TALK."""
+
+        def work(connection: Connection) -> tuple[Talk, list[tuple[int, int, int | None]]]:
+            talk = self._store.load_talks(connection, [talk_id]).get(talk_id)
+            if talk is None:
+                raise XinYuError(UNKNOWN_TALK)
+            left_from = talk.last_sequence - LEAVERS_KEPT_FOR
+            return talk, self._store.load_windows_of_members(
+                connection, talk_id, since_change, left_from, after_user_id, ROSTER_PAGE
+            )
 
         return await query(self._database, work)
 
@@ -630,6 +759,7 @@ class MessageService:
         talks = self._store.load_talks(connection, talk_ids)
         members = self._store.load_members(connection, [(talk_id, user_id) for talk_id in talks])
         found: list[Head] = []
+        now_ms = self._clock.now_ms()
         windows: dict[int, tuple[int, int]] = {}
         hidden = self._store.hidden_of(connection, user_id, [(t.talk_id, t.last_sequence) for t in talks.values()])
         for talk_id, talk in talks.items():
@@ -637,7 +767,8 @@ class MessageService:
             if member is None:
                 continue
             low, high = member.visible_from(talk), member.visible_to(talk)
-            if high != talk.last_sequence or low > high or (talk_id, talk.last_sequence) in hidden:
+            is_gone = talk.is_last_gone(now_ms)
+            if high != talk.last_sequence or low > high or is_gone or (talk_id, talk.last_sequence) in hidden:
                 windows[talk_id] = (low, high)
                 found.append(Head(talk, member, None, "", 0))
             else:
@@ -685,6 +816,7 @@ class MessageService:
                     del answers[fit:]
                     break
             self._fill(connection, user_id, answers, below)
+            self._add_receipts(connection, user_id, answers)
             cut_at = unanswered.talk.talk_id if unanswered is not None and not unanswered.cursor.named else 0
             return SyncPage(answers, more=unanswered is not None, cut_at_talk_id=cut_at)
 
@@ -725,6 +857,8 @@ class MessageService:
         keys = [(a.talk.talk_id, sequence) for a in answers for sequence in below[a.talk.talk_id]]
         messages = self._store.load_messages(connection, keys)
         hidden = self._store.hidden_of(connection, user_id, keys)
+        shown = [*messages.values(), *(message for page in newest.values() for message in page)]
+        see_own_reactions(self._store, connection, user_id, shown)
         for a in answers:
             talk_id = a.talk.talk_id
             for sequence in below[talk_id]:
@@ -742,6 +876,13 @@ class MessageService:
             a.with_profile = (cursor.sequence, cursor.change, cursor.own) == (0, 0, 0) or (
                 a.member.state == MemberState.IN and max(a.talk.profile_change, a.member.change) > cursor.change
             )
+
+    def _add_receipts(self, connection: Connection, user_id: int, answers: Sequence[TalkAnswer]) -> None:
+        keys = {a.talk.talk_id: a.talk.key for a in answers if a.talk.key.mode == TalkMode.SINGLE}
+        reads = self._receipt_store.load_pairs(connection, ((i, key.low, key.high) for i, key in keys.items()))
+        for answer in answers:
+            if answer.talk.talk_id in reads:
+                answer.peer_read = reads[answer.talk.talk_id].get(answer.talk.key.peer_of(user_id))
 
     # ---------------------------------------------------------------- typing
 
@@ -798,7 +939,25 @@ def apply_entry(talk: Talk, old: Member | None, entry: RosterEntry) -> Member:
     return member
 
 
+def apply_profile(talk: Talk, profile: GroupProfile) -> None:
+    """A talk's head after the group room's word, at its current `last_change`."""
+    talk.profile_revision, talk.profile_change = profile.revision, talk.last_change
+    talk.state = TalkState.DISMISSED if profile.is_dismissed else TalkState.ALIVE
+    talk.mute_all, talk.slow_mode_s, talk.mention_all = int(profile.mute_all), profile.slow_mode_s, profile.mention_all
+
+
+def recall_line(user_id: int, user_name: str) -> SystemMessage:
+    """What the group reads when its owner or an admin has taken another's message back."""
+    body = compact_json({"owner_id": user_id, "owner_name": user_name})
+    return SystemMessage(new_msg_id(), user_id, MsgType.RECALLED_BY_ADMIN, body)
+
+
 def _sessions_event(talk: Talk, members: Sequence[tuple[int, int]], *, hidden_sequence: int) -> Event:
     """`s`: the command to the talk room to have session rows for (user_id, revision) members."""
     seeds = [[user_id, talk.key.peer_of(user_id), revision, hidden_sequence] for user_id, revision in members]
     return Event("s", (talk.talk_id, talk.key.mode, seeds))
+
+
+def _sees(member: Member, talk: Talk, message: StoredMessage) -> bool:
+    is_within = member.visible_from(talk) <= message.sequence <= member.visible_to(talk)
+    return is_within and not message.expired and not message.recalled_by

@@ -5,33 +5,45 @@ Statements go through the driver's cursor (data.md, "One storage interface"): a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from xinyu.base.clock import SystemClock
 from xinyu.storage.database import cursor
 from xinyu.storage.dialect import Dialect
-from xinyu_services.message.model import Member, StoredMessage, Talk, TalkKey, TalkMode
+from xinyu_services.message.model import Member, MsgType, Reaction, Source, StoredMessage, Talk, TalkKey, TalkMode
+from xinyu_services.message.search_store import SearchStore
 
 _TALK: Final = (
     "talk_id, talk_mode, peer_low, peer_high, group_id, state, mute_all, last_sequence, last_change, first_sequence, "
-    "last_sender_id, last_msg_type, last_digest, last_at_ms, profile_change, profile_revision, pair_revision"
+    "last_sender_id, last_msg_type, last_digest, last_at_ms, profile_change, profile_revision, pair_revision, "
+    "member_count, roster_change, expire_after_s, last_expires_at_ms, slow_mode_s, mention_all, mention_all_sequence"
 )
 _MEMBER_COLUMNS: Final = (
     "talk_id", "user_id", "role", "state", "may_send", "muted_until_ms", "joined_sequence", "left_sequence",
     "sent_sequence", "read_sequence", "cleared_sequence", "own", "change", "revision",
+    "sent_at_ms",
 )  # fmt: skip
-_MEMBER: Final = ", ".join(_MEMBER_COLUMNS)
+# `change` is a word of MySQL's, so names are quoted as it does; SQLite takes its quotes, too.
+_MEMBER: Final = ", ".join(f"`{column}`" for column in _MEMBER_COLUMNS)
 _MESSAGE: Final = (
     "m.talk_id, m.sequence, m.msg_id, m.sender_id, m.msg_type, COALESCE(c.body, m.body), m.quote, m.sent_at_ms, "
-    "COALESCE(c.recalled_by, 0), COALESCE(c.expired, 0)"
+    "COALESCE(c.recalled_by, 0), COALESCE(c.expired, 0), COALESCE(c.edited_at_ms, 0), m.expires_at_ms, "
+    "COALESCE(c.reactions, ''), COALESCE(c.is_pinned, 0)"
 )
 _WITH_CHANGE: Final = "LEFT JOIN message_change c ON c.talk_id = m.talk_id AND c.sequence = m.sequence"
+_WALL_CLOCK: Final = SystemClock()
+# What is void is never read; the time is the statement's parameter.
+_LIVES: Final = "COALESCE(c.expired, 0) = 0 AND (m.expires_at_ms = 0 OR m.expires_at_ms > ?)"
 _MESSAGE_FROM: Final = f"message m {_WITH_CHANGE}"
 # Terms of one UNION ALL, and values of one IN list: below SQLite's 500 terms and 32,766 parameters.
 UNION_TERMS: Final = 400
 IN_VALUES: Final = 5_000
+# Forwards of messages with the asked ids that are looked through: others may have used the same ids.
+MAX_FORWARDS: Final = 5_000
+INSERTED_AT_ONCE: Final = 1_000
 
 
 def _talk(row: Sequence[Any]) -> Talk:
@@ -42,22 +54,23 @@ def _talk(row: Sequence[Any]) -> Talk:
     return Talk(row[0], key, *row[5:])
 
 
-def _message(row: Sequence[Any]) -> StoredMessage:
-    message = StoredMessage(*row)
-    message.expired = bool(row[9])
-    return message
-
-
-def _sent(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, int, int], tuple[bytes, StoredMessage]]:
-    return {(row[2], row[0], row[3]): (bytes(row[10]), _message(row[:10])) for row in rows}
-
-
 class MessageStore:
-    """SQL for one engine."""
+    """SQL for one engine. `now_ms`: a message whose time has come is expired, whatever its row says."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
+    def __init__(self, dialect: Dialect, now_ms: Callable[[], int] = _WALL_CLOCK.now_ms) -> None:
+        self.dialect = self._dialect = dialect
         self._sql = dialect.sql
+        self._now_ms = now_ms
+        self.terms = SearchStore(dialect)
+
+    def _message(self, row: Sequence[Any]) -> StoredMessage:
+        message = StoredMessage(*row)
+        message.expired = bool(row[9]) or 0 < row[11] <= self._now_ms()
+        message.is_pinned = bool(row[13])
+        return message
+
+    def _sent(self, rows: Iterable[Sequence[Any]]) -> dict[tuple[str, int, int], tuple[bytes, StoredMessage]]:
+        return {(row[2], row[0], row[3]): (bytes(row[14]), self._message(row[:14])) for row in rows}
 
     # ---------------------------------------------------------------- talks
 
@@ -68,8 +81,8 @@ class MessageStore:
         groups = [key for key in wanted if key.mode == TalkMode.GROUP]
         terms: list[str] = []
         if pairs:
-            source, where = self._dialect.among("talk", ("peer_low", "peer_high"), len(pairs))
-            terms.append(f"SELECT talk_id, talk_mode, peer_low, peer_high FROM {source} WHERE {where}")
+            source = self._dialect.among("talk", ("peer_low", "peer_high"), len(pairs))
+            terms.append(f"SELECT talk_id, talk_mode, peer_low, peer_high FROM {source}")
         if groups:
             marks = self._dialect.marks(len(groups))
             terms.append(f"SELECT talk_id, talk_mode, group_id, 0 FROM talk WHERE group_id IN ({marks})")
@@ -111,19 +124,22 @@ class MessageStore:
             self._sql(
                 "UPDATE talk SET state=?, mute_all=?, last_sequence=?, last_change=?, first_sequence=?, "
                 "last_sender_id=?, last_msg_type=?, last_digest=?, last_at_ms=?, profile_change=?, profile_revision=?, "
-                "pair_revision=? WHERE talk_id=?"
+                "pair_revision=?, member_count=?, roster_change=?, expire_after_s=?, last_expires_at_ms=?, "
+                "slow_mode_s=?, mention_all=?, mention_all_sequence=? WHERE talk_id=?"
             ),
             (
                 talk.state, talk.mute_all, talk.last_sequence, talk.last_change, talk.first_sequence,
                 talk.last_sender_id, talk.last_msg_type, talk.last_digest, talk.last_at_ms, talk.profile_change,
-                talk.profile_revision, talk.pair_revision, talk.talk_id,
+                talk.profile_revision, talk.pair_revision, talk.member_count, talk.roster_change, talk.expire_after_s,
+                talk.last_expires_at_ms, talk.slow_mode_s, talk.mention_all, talk.mention_all_sequence, talk.talk_id,
             ),
         )  # fmt: skip
 
     def upsert_heads(self, connection: Connection, talks: Sequence[Talk]) -> None:
-        """last_sequence and last message of many talks, in one statement."""
+        """The counters and the last message of many talks, in one statement."""
         columns = (
-            "talk_id", "talk_mode", "last_sequence", "last_sender_id", "last_msg_type", "last_digest", "last_at_ms",
+            "talk_id", "talk_mode", "last_sequence", "last_change", "last_sender_id", "last_msg_type", "last_digest",
+            "last_at_ms", "last_expires_at_ms", "mention_all_sequence",
         )  # fmt: skip
         cursor(connection).execute(
             self._dialect.upsert("talk", columns, ("talk_id",), columns[2:], len(talks)),
@@ -131,8 +147,9 @@ class MessageStore:
                 value
                 for talk in talks
                 for value in (
-                    talk.talk_id, talk.key.mode, talk.last_sequence, talk.last_sender_id, talk.last_msg_type,
-                    talk.last_digest, talk.last_at_ms,
+                    talk.talk_id, talk.key.mode, talk.last_sequence, talk.last_change, talk.last_sender_id,
+                    talk.last_msg_type, talk.last_digest, talk.last_at_ms, talk.last_expires_at_ms,
+                    talk.mention_all_sequence,
                 )
             ],
         )  # fmt: skip
@@ -151,17 +168,51 @@ class MessageStore:
         return members
 
     def _members_sql(self, count: int) -> str:
-        source, where = self._dialect.among("talk_member", ("talk_id", "user_id"), count)
-        return f"SELECT {_MEMBER} FROM {source} WHERE {where}"
+        return f"SELECT {_MEMBER} FROM {self._dialect.among('talk_member', ('talk_id', 'user_id'), count)}"
 
-    def load_roster(self, connection: Connection, talk_id: int, since_change: int = 0) -> list[Member]:
-        """All members that ever were, or those whose row changed after `since_change`."""
+    def load_roster(self, connection: Connection, talk_id: int) -> list[Member]:
+        """All members that ever were."""
+        c = cursor(connection)
+        c.execute(self._sql(f"SELECT {_MEMBER} FROM talk_member WHERE talk_id = ? ORDER BY user_id"), (talk_id,))
+        return [Member(*row) for row in c.fetchall()]
+
+    def load_roster_page(
+        self, connection: Connection, talk_id: int, since_change: int, limit: int
+    ) -> tuple[list[Member], int | None]:
+        """Rows that changed after `since_change`, by change, and the change up to which they are all; None: these are
+        all that there are. At least one change is there whole, as no change touches more than `limit` rows."""
         c = cursor(connection)
         c.execute(
-            self._sql(f"SELECT {_MEMBER} FROM talk_member WHERE talk_id = ? AND change > ? ORDER BY user_id"),
-            (talk_id, since_change if since_change else -1),
+            self._sql(
+                f"SELECT {_MEMBER} FROM talk_member WHERE talk_id = ? AND `change` > ? "
+                "ORDER BY `change`, user_id LIMIT ?"
+            ),
+            (talk_id, since_change or -1, limit + 1),
         )
-        return [Member(*row) for row in c.fetchall()]
+        members = [Member(*row) for row in c.fetchall()]
+        if len(members) <= limit:
+            return members, None
+        cut = members[-1].change
+        return [member for member in members if member.change < cut], cut - 1
+
+    def load_windows_of_members(
+        self, connection: Connection, talk_id: int, since_change: int, left_from: int, after_user_id: int, limit: int
+    ) -> list[tuple[int, int, int | None]]:
+        """(user, first sequence that he may see, last one or None for one who is in), ascending by user. since_change
+        -1: who is in, and who left at `left_from` or later; else whose row changed after it."""
+        if since_change < 0:
+            which, least = "(left_sequence IS NULL OR left_sequence >= ?)", left_from
+        else:
+            which, least = "`change` > ?", since_change
+        c = cursor(connection)
+        c.execute(
+            self._sql(
+                "SELECT user_id, joined_sequence, left_sequence FROM talk_member "
+                f"WHERE talk_id = ? AND user_id > ? AND {which} ORDER BY user_id LIMIT ?"
+            ),
+            (talk_id, after_user_id, least, limit),
+        )
+        return c.fetchall()  # type: ignore[no-any-return]
 
     def save_members(self, connection: Connection, members: Sequence[Member]) -> None:
         """Inserts or overwrites whole rows."""
@@ -210,7 +261,7 @@ class MessageStore:
         return (
             {row[0]: _talk(row) for row in (heads.fetchall() if ids else ())},
             {(row[0], row[1]): Member(*row) for row in (members.fetchall() if wanted else ())},
-            _sent(sent.fetchall() if keys else ()),
+            self._sent(sent.fetchall() if keys else ()),
         )
 
     # ---------------------------------------------------------------- messages
@@ -221,27 +272,49 @@ class MessageStore:
         """(msg_id, talk_id, sender_id) -> (request_hash, message as it is now) of those that are stored."""
         c = cursor(connection)
         c.execute(self._sent_sql(len(keys)), [value for key in keys for value in key])
-        return _sent(c.fetchall())
+        return self._sent(c.fetchall())
 
     def _sent_sql(self, count: int) -> str:
-        source, where = self._dialect.among("message m", ("msg_id", "talk_id", "sender_id"), count)
-        return f"SELECT {_MESSAGE}, m.request_hash FROM {source} {_WITH_CHANGE} WHERE {where}"
+        source = self._dialect.among("message m", ("msg_id", "talk_id", "sender_id"), count)
+        return f"SELECT {_MESSAGE}, m.request_hash FROM {source} {_WITH_CHANGE}"
 
     def insert_messages(self, connection: Connection, messages: Sequence[tuple[StoredMessage, bytes]]) -> None:
-        """(message, request_hash) rows, in one statement."""
-        cursor(connection).execute(
+        """(message, request_hash) rows, in one statement; one more where there are files among them, where some
+        disappear, and for each thousand messages that are merged in them."""
+        c = cursor(connection)
+        c.execute(
             "INSERT INTO message "
-            "(talk_id, sequence, msg_id, sender_id, msg_type, body, quote, request_hash, sent_at_ms) VALUES"
-            + self._dialect.rows(9, len(messages)),
+            "(talk_id, sequence, msg_id, sender_id, msg_type, body, quote, request_hash, sent_at_ms, expires_at_ms) "
+            "VALUES" + self._dialect.rows(10, len(messages)),
             [
                 value
                 for m, request_hash in messages
                 for value in (
                     m.talk_id, m.sequence, m.msg_id, m.sender_id, m.msg_type, m.body, m.quote, request_hash,
-                    m.sent_at_ms,
+                    m.sent_at_ms, m.expires_at_ms,
                 )
             ],
         )  # fmt: skip
+        due = [m for m, _ in messages if m.expires_at_ms]
+        if due:
+            c.execute(
+                "INSERT INTO message_due (talk_id, sequence, expires_at_ms) VALUES" + self._dialect.rows(3, len(due)),
+                [value for m in due for value in (m.talk_id, m.sequence, m.expires_at_ms)],
+            )
+        files = [m for m, _ in messages if m.msg_type == MsgType.FILE]
+        if files:
+            c.execute(
+                "INSERT INTO message_file (msg_id, talk_id, sequence) VALUES" + self._dialect.rows(3, len(files)),
+                [value for m in files for value in (m.msg_id, m.talk_id, m.sequence)],
+            )
+        links = [(m.talk_id, m.sequence, s.talk_id, s.sequence, s.msg_id) for m, _ in messages for s in m.sources]
+        for start in range(0, len(links), INSERTED_AT_ONCE):
+            chunk = links[start : start + INSERTED_AT_ONCE]
+            c.execute(
+                "INSERT INTO message_forward (talk_id, sequence, source_talk_id, source_sequence, msg_id) VALUES"
+                + self._dialect.rows(5, len(chunk)),
+                [value for link in chunk for value in link],
+            )
 
     def load_messages(
         self, connection: Connection, keys: Sequence[tuple[int, int]]
@@ -251,24 +324,89 @@ class MessageStore:
         c = cursor(connection)
         for start in range(0, len(keys), IN_VALUES):
             chunk = keys[start : start + IN_VALUES]
-            source, where = self._dialect.among("message m", ("talk_id", "sequence"), len(chunk))
+            source = self._dialect.among("message m", ("talk_id", "sequence"), len(chunk))
             c.execute(
-                f"SELECT {_MESSAGE} FROM {source} {_WITH_CHANGE} WHERE {where}",
+                f"SELECT {_MESSAGE} FROM {source} {_WITH_CHANGE}",
                 [value for key in chunk for value in key],
             )
-            messages.update(((row[0], row[1]), _message(row)) for row in c.fetchall())
+            messages.update(((row[0], row[1]), self._message(row)) for row in c.fetchall())
         return messages
 
     def find_by_msg_id(self, connection: Connection, keys: Sequence[tuple[str, int]]) -> list[StoredMessage]:
         """All messages with one of the (msg_id, talk_id) `keys` (several senders may have used the same), ascending."""
         c = cursor(connection)
         wanted = list(dict.fromkeys(keys))
-        source, where = self._dialect.among("message m", ("msg_id", "talk_id"), len(wanted))
+        source = self._dialect.among("message m", ("msg_id", "talk_id"), len(wanted))
         c.execute(
-            f"SELECT {_MESSAGE} FROM {source} {_WITH_CHANGE} WHERE {where} ORDER BY m.talk_id, m.sequence",
+            f"SELECT {_MESSAGE} FROM {source} {_WITH_CHANGE} ORDER BY m.talk_id, m.sequence",
             [value for key in wanted for value in key],
         )
-        return [_message(row) for row in c.fetchall()]
+        return [self._message(row) for row in c.fetchall()]
+
+    def find_files(self, connection: Connection, msg_id: str) -> list[tuple[int, int]]:
+        """(talk_id, sequence) of the file messages with that msg_id, in whatever talks; others may have used the same,
+        so at most 1,000."""
+        c = cursor(connection)
+        c.execute(self._sql("SELECT talk_id, sequence FROM message_file WHERE msg_id = ? LIMIT 1000"), (msg_id,))
+        return [(row[0], row[1]) for row in c.fetchall()]
+
+    # ---------------------------------------------------------------- forwards
+
+    def load_forwarded(
+        self, connection: Connection, places: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], list[Source]]:
+        """What is in the merged forwards at (talk_id, sequence)."""
+        c = cursor(connection)
+        source = self._dialect.among("message_forward f", ("talk_id", "sequence"), len(places))
+        c.execute(
+            f"SELECT f.talk_id, f.sequence, f.msg_id, f.source_talk_id, f.source_sequence FROM {source}",
+            [value for place in places for value in place],
+        )
+        found: dict[tuple[int, int], list[Source]] = {}
+        for talk_id, sequence, *where in c.fetchall():
+            found.setdefault((talk_id, sequence), []).append(Source(*where))
+        return found
+
+    def find_forwards(
+        self, connection: Connection, msg_ids: Sequence[str]
+    ) -> list[tuple[tuple[int, int], Source]]:
+        """((talk_id, sequence) of a forward, source in it) of sources with these ids, at most MAX_FORWARDS."""
+        c = cursor(connection)
+        marks = self._dialect.marks(len(msg_ids))
+        c.execute(
+            "SELECT talk_id, sequence, msg_id, source_talk_id, source_sequence FROM message_forward "
+            f"WHERE msg_id IN ({marks}) LIMIT {MAX_FORWARDS}",
+            list(msg_ids),
+        )
+        return [((talk_id, sequence), Source(*where)) for talk_id, sequence, *where in c.fetchall()]
+
+    def find_forward_token(
+        self, connection: Connection, user_id: int, content_hash: str, now_ms: int
+    ) -> str | None:
+        """That of the same forward, while it is good; the row stays locked."""
+        c = cursor(connection)
+        c.execute(
+            self._sql(
+                "SELECT token FROM message_forward_token WHERE user_id = ? AND content_hash = ? AND until_ms > ?"
+                + self._dialect.for_update
+            ),
+            (user_id, content_hash, now_ms),
+        )
+        row = c.fetchone()
+        return None if row is None else str(row[0])
+
+    def put_forward_token(
+        self, connection: Connection, user_id: int, content_hash: str, token: str, now_ms: int, until_ms: int
+    ) -> None:
+        """In place of those of the user that are no longer good. Another one's at the same moment is Duplicate."""
+        c = cursor(connection)
+        c.execute(
+            self._sql("DELETE FROM message_forward_token WHERE user_id = ? AND until_ms <= ?"), (user_id, now_ms)
+        )
+        c.execute(
+            self._sql("INSERT INTO message_forward_token (user_id, content_hash, token, until_ms) VALUES (?, ?, ?, ?)"),
+            (user_id, content_hash, token, until_ms),
+        )
 
     def load_page(
         self,
@@ -289,11 +427,11 @@ class MessageStore:
                 f"SELECT {_MESSAGE} FROM {_MESSAGE_FROM} "
                 "LEFT JOIN message_hidden h ON h.talk_id = m.talk_id AND h.user_id = ? AND h.sequence = m.sequence "
                 "WHERE m.talk_id = ? AND m.sequence BETWEEN ? AND ? AND h.sequence IS NULL "
-                f"AND COALESCE(c.expired, 0) = 0{by_type} ORDER BY m.sequence DESC LIMIT ?"
+                f"AND {_LIVES}{by_type} ORDER BY m.sequence DESC LIMIT ?"
             ),
-            [user_id, talk_id, lowest, highest, *([msg_type] if msg_type else []), limit],
+            [user_id, talk_id, lowest, highest, self._now_ms(), *([msg_type] if msg_type else []), limit],
         )
-        return [_message(row) for row in c.fetchall()]
+        return [self._message(row) for row in c.fetchall()]
 
     def load_windows(
         self, connection: Connection, user_id: int, windows: Sequence[tuple[int, int, int]]
@@ -308,14 +446,15 @@ class MessageStore:
                 f"SELECT {_MESSAGE} FROM {_MESSAGE_FROM} "
                 "LEFT JOIN message_hidden h ON h.talk_id = m.talk_id AND h.user_id = ? AND h.sequence = m.sequence "
                 "WHERE m.talk_id = ? AND m.sequence BETWEEN ? AND ? AND h.sequence IS NULL "
-                "AND COALESCE(c.expired, 0) = 0"
+                f"AND {_LIVES}"
             )
+            now_ms = self._now_ms()
             c.execute(
                 " UNION ALL ".join([term] * len(chunk)) + " ORDER BY 1, 2",
-                [value for talk_id, low, high in chunk for value in (user_id, talk_id, low, high)],
+                [value for talk_id, low, high in chunk for value in (user_id, talk_id, low, high, now_ms)],
             )
             for row in c.fetchall():
-                found.setdefault(row[0], []).append(_message(row))
+                found.setdefault(row[0], []).append(self._message(row))
         return found
 
     # ---------------------------------------------------------------- changes
@@ -327,7 +466,7 @@ class MessageStore:
         `limit` a talk."""
         return self._load_numbers(
             connection,
-            "SELECT * FROM (SELECT talk_id, sequence FROM message_change WHERE talk_id = ? AND change > ? "
+            "SELECT * FROM (SELECT talk_id, sequence FROM message_change WHERE talk_id = ? AND `change` > ? "
             "AND sequence BETWEEN ? AND ? LIMIT ?) AS t",
             [(*cursor_, limit) for cursor_ in cursors],
         )
@@ -367,6 +506,131 @@ class MessageStore:
             (talk_id, sequence, change, recalled_by),
         )
 
+    def save_edit(self, connection: Connection, message: StoredMessage, number: int, change: int) -> None:
+        """The message's new body, its `number`-th edit."""
+        key = (message.talk_id, message.sequence)
+        columns = ("talk_id", "sequence", "change", "body", "edited_at_ms")
+        c = cursor(connection)
+        c.execute(
+            self._dialect.upsert("message_change", columns, columns[:2], columns[2:], 1),
+            (*key, change, message.body, message.edited_at_ms),
+        )
+        c.execute(
+            "INSERT INTO message_edit (talk_id, sequence, number, body, edited_at_ms) VALUES"
+            + self._dialect.rows(5, 1),
+            (*key, number, message.body, message.edited_at_ms),
+        )
+
+    def count_edits(self, connection: Connection, talk_id: int, sequence: int) -> int:
+        c = cursor(connection)
+        c.execute(
+            self._sql("SELECT COUNT(*) FROM message_edit WHERE talk_id = ? AND sequence = ?"), (talk_id, sequence)
+        )
+        return int(c.fetchone()[0])
+
+    def load_bodies(self, connection: Connection, talk_id: int, sequence: int) -> list[tuple[str, int]]:
+        """(body, since when) of a message: as it was sent (0), then by its edits."""
+        c = cursor(connection)
+        c.execute(
+            self._sql(
+                "SELECT body, 0 AS edited_at_ms, 0 AS number FROM message WHERE talk_id = ? AND sequence = ? "
+                "UNION ALL SELECT body, edited_at_ms, number FROM message_edit WHERE talk_id = ? AND sequence = ? "
+                "ORDER BY 3"
+            ),
+            (talk_id, sequence, talk_id, sequence),
+        )
+        return [(row[0], row[1]) for row in c.fetchall()]
+
+    def save_reactions(self, connection: Connection, message: StoredMessage, change: int) -> None:
+        """How many there are of which."""
+        columns = ("talk_id", "sequence", "change", "reactions")
+        cursor(connection).execute(
+            self._dialect.upsert("message_change", columns, columns[:2], columns[2:], 1),
+            (message.talk_id, message.sequence, change, message.reactions),
+        )
+
+    def insert_reaction(self, connection: Connection, message: StoredMessage, reaction: Reaction) -> None:
+        cursor(connection).execute(
+            "INSERT INTO message_reaction (talk_id, sequence, `change`, user_id, emoji, reacted_at_ms) VALUES"
+            + self._dialect.rows(6, 1),
+            (message.talk_id, message.sequence, *reaction),
+        )
+
+    def delete_reaction(self, connection: Connection, message: StoredMessage, reaction: Reaction) -> None:
+        cursor(connection).execute(
+            self._sql(
+                "DELETE FROM message_reaction WHERE talk_id = ? AND sequence = ? AND user_id = ? AND emoji = ?"
+            ),
+            (message.talk_id, message.sequence, reaction.user_id, reaction.emoji),
+        )
+
+    def reactions_of(
+        self, connection: Connection, user_id: int, places: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], set[str]]:
+        """The user's own to the messages at (talk_id, sequence)."""
+        found: dict[tuple[int, int], set[str]] = {}
+        c = cursor(connection)
+        for start in range(0, len(places), IN_VALUES):
+            chunk = places[start : start + IN_VALUES]
+            source = self._dialect.among("message_reaction r", ("talk_id", "sequence", "user_id"), len(chunk))
+            c.execute(
+                f"SELECT r.talk_id, r.sequence, r.emoji FROM {source}",
+                [value for place in chunk for value in (*place, user_id)],
+            )
+            for talk_id, sequence, emoji in c.fetchall():
+                found.setdefault((talk_id, sequence), set()).add(emoji)
+        return found
+
+    def load_reactions(
+        self, connection: Connection, place: tuple[int, int], emoji: str, after_change: int, limit: int
+    ) -> list[Reaction]:
+        """Reactions to one message, the earliest first; emoji "" = whatever."""
+        by_emoji = "AND emoji = ? " if emoji else ""
+        c = cursor(connection)
+        c.execute(
+            self._sql(
+                "SELECT `change`, user_id, emoji, reacted_at_ms FROM message_reaction WHERE talk_id = ? "
+                f"AND sequence = ? {by_emoji}AND `change` > ? ORDER BY `change` LIMIT ?"
+            ),
+            [*place, *([emoji] if emoji else []), after_change, limit],
+        )
+        return [Reaction(*row) for row in c.fetchall()]
+
+    def pin(self, connection: Connection, message: StoredMessage, change: int, user_id: int, now_ms: int) -> None:
+        self._save_pinned(connection, message, change, is_pinned=True)
+        cursor(connection).execute(
+            "INSERT INTO message_pin (talk_id, sequence, `change`, user_id, pinned_at_ms) VALUES"
+            + self._dialect.rows(5, 1),
+            (message.talk_id, message.sequence, change, user_id, now_ms),
+        )
+
+    def unpin(self, connection: Connection, message: StoredMessage, change: int) -> None:
+        self._save_pinned(connection, message, change, is_pinned=False)
+        cursor(connection).execute(
+            self._sql("DELETE FROM message_pin WHERE talk_id = ? AND sequence = ?"),
+            (message.talk_id, message.sequence),
+        )
+
+    def _save_pinned(self, connection: Connection, message: StoredMessage, change: int, *, is_pinned: bool) -> None:
+        columns = ("talk_id", "sequence", "change", "is_pinned")
+        cursor(connection).execute(
+            self._dialect.upsert("message_change", columns, columns[:2], columns[2:], 1),
+            (message.talk_id, message.sequence, change, int(is_pinned)),
+        )
+
+    def count_pins(self, connection: Connection, talk_id: int) -> int:
+        c = cursor(connection)
+        c.execute(self._sql("SELECT COUNT(*) FROM message_pin WHERE talk_id = ?"), (talk_id,))
+        return int(c.fetchone()[0])
+
+    def load_pins(self, connection: Connection, talk_id: int) -> list[int]:
+        """Sequences of what is pinned, the newest pin first."""
+        c = cursor(connection)
+        c.execute(
+            self._sql("SELECT sequence FROM message_pin WHERE talk_id = ? ORDER BY `change` DESC"), (talk_id,)
+        )
+        return [row[0] for row in c.fetchall()]
+
     def hide(self, connection: Connection, member: Member, sequences: Sequence[int]) -> None:
         columns = ("talk_id", "user_id", "sequence", "own")
         cursor(connection).execute(
@@ -380,9 +644,9 @@ class MessageStore:
         c = cursor(connection)
         for start in range(0, len(keys), IN_VALUES):
             chunk = keys[start : start + IN_VALUES]
-            source, where = self._dialect.among("message_hidden h", ("talk_id", "user_id", "sequence"), len(chunk))
+            source = self._dialect.among("message_hidden h", ("talk_id", "user_id", "sequence"), len(chunk))
             c.execute(
-                f"SELECT h.talk_id, h.sequence FROM {source} WHERE {where}",
+                f"SELECT h.talk_id, h.sequence FROM {source}",
                 [value for talk_id, sequence in chunk for value in (talk_id, user_id, sequence)],
             )
             hidden.update((row[0], row[1]) for row in c.fetchall())
@@ -397,12 +661,13 @@ class MessageStore:
         term = self._sql(
             f"SELECT * FROM (SELECT {_MESSAGE} FROM {_MESSAGE_FROM} "
             "LEFT JOIN message_hidden h ON h.talk_id = m.talk_id AND h.user_id = ? AND h.sequence = m.sequence "
-            "WHERE m.talk_id = ? AND m.sequence BETWEEN ? AND ? AND h.sequence IS NULL AND COALESCE(c.expired, 0) = 0 "
-            "ORDER BY m.sequence DESC LIMIT 1) AS t"
+            "WHERE m.talk_id = ? AND m.sequence BETWEEN ? AND ? AND h.sequence IS NULL "
+            f"AND {_LIVES} ORDER BY m.sequence DESC LIMIT 1) AS t"
         )
-        wanted = [(user_id, talk_id, low, high) for talk_id, (low, high) in windows.items() if low <= high]
+        now_ms = self._now_ms()
+        wanted = [(user_id, talk_id, low, high, now_ms) for talk_id, (low, high) in windows.items() if low <= high]
         for start in range(0, len(wanted), UNION_TERMS):
             chunk = wanted[start : start + UNION_TERMS]
             c.execute(" UNION ALL ".join([term] * len(chunk)), [value for values in chunk for value in values])
-            found.update((row[0], _message(row)) for row in c.fetchall())
+            found.update((row[0], self._message(row)) for row in c.fetchall())
         return found

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from xinyu_services.directory import NOBODY, Name
+from xinyu_services.message.editing import Version
 from xinyu_services.message.model import (
     FIRST_SYSTEM_TYPE,
     UNDELIVERED_DIGEST,
@@ -25,19 +26,31 @@ from xinyu_services.message.model import (
     StoredMessage,
     Talk,
     TalkKey,
+    TalkMode,
+    TalkState,
     compact_json,
     void_ranges,
 )
+from xinyu_services.message.reactions import counts_of
 from xinyu_services.message.service import TalkAnswer
 
 LEGACY_CODEC: Final = 0
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
 _STATES: Final = {MemberState.IN: "in", MemberState.LEFT: "left", MemberState.REMOVED: "removed"}
+# In the reference client's language, as its own sentences are.
+_SENTENCES: Final[dict[int, str]] = {
+    MsgType.RECALLED_BY_ADMIN: "{owner_name} 撤回了一条成员消息",
+    MsgType.GROUP_DISMISSED: "{owner_name} 解散了该群",
+    MsgType.OWNER_CHANGED: "{owner_name} 将群主转让给了 {members[0][nickname]}",
+    MsgType.EXPIRY_ON: "{owner_name} 开启了限时消息",
+    MsgType.EXPIRY_OFF: "{owner_name} 关闭了限时消息",
+}
 _encode = msgspec.json.Encoder().encode
 
 
 class Record(msgspec.Struct):
-    """A message as clients read it (contract: http-api, "Shapes"). `extra` and `quote` are JSON texts."""
+    """A message as clients read it (contract: http-api, "Shapes"). `extra` and `quote` are JSON texts; `expires_at_ms`
+    is there where it will disappear."""
 
     talk_id: int
     msg_id: str
@@ -52,6 +65,10 @@ class Record(msgspec.Struct):
     sent_at_ms: int
     extra: str
     quote: str
+    edited_at_ms: int = 0
+    expires_at_ms: int | msgspec.UnsetType = msgspec.UNSET
+    reactions: list[dict[str, Any]] = []
+    is_pinned: bool = False
 
 
 def escape_html(text: str) -> str:
@@ -80,14 +97,14 @@ class MessageView:
 
     def record(self, message: StoredMessage, sender: Name, codec: int) -> Record:
         recalled = bool(message.recalled_by)
-        extra = "{}" if recalled else message.body
+        msg_type, extra = message.msg_type, "{}" if recalled else message.body
         if codec == LEGACY_CODEC and not recalled:
-            extra = _escaped_extra(message.msg_type, extra)
+            msg_type, extra = _for_reference(msg_type, extra)
         return Record(
             message.talk_id,
             message.msg_id,
             message.sequence,
-            message.msg_type,
+            msg_type,
             message.sender_id,
             sender.name,
             sender.avatar,
@@ -97,7 +114,19 @@ class MessageView:
             message.sent_at_ms,
             extra,
             "{}" if recalled else message.quote,
+            message.edited_at_ms,
+            message.expires_at_ms or msgspec.UNSET,
+            [] if recalled or not message.reactions else self.reactions(message),
+            message.is_pinned,
         )
+
+    def reactions(self, message: StoredMessage) -> list[dict[str, Any]]:
+        """How many of which, in the order in which they came; `is_mine` as far as the message knows to whom it is
+        shown."""
+        return [
+            {"emoji": emoji, "count": count, "is_mine": emoji in message.own_reactions}
+            for emoji, count in counts_of(message.reactions)
+        ]
 
     def record_json(self, message: StoredMessage, sender: Name, codec: int) -> bytes:
         """`record` encoded, once for the sender's answer and the push."""
@@ -108,6 +137,16 @@ class MessageView:
         encoded = _encode(self.record(message, sender, codec))
         message.shown = (key, encoded)
         return encoded
+
+    def versions(self, message: StoredMessage, versions: Sequence[Version], codec: int) -> list[dict[str, Any]]:
+        """Each text of a message, as its `extra` showed it."""
+        return [
+            {
+                "extra": _escaped_extra(message.msg_type, each.body) if codec == LEGACY_CODEC else each.body,
+                "edited_at_ms": each.edited_at_ms,
+            }
+            for each in versions
+        ]
 
     def records(self, messages: Iterable[StoredMessage], names: Mapping[int, Name], codec: int) -> list[Record]:
         return [self.record(m, names.get(m.sender_id, NOBODY), codec) for m in messages]
@@ -145,6 +184,10 @@ class MessageView:
         }
         if profile is not None:
             shown["profile"] = profile_of(talk, profile)
+        if answer.peer_read is not None:
+            shown["peer_read_sequence"] = answer.peer_read
+        if member.visible_from(talk) <= talk.mention_all_sequence <= member.visible_to(talk):
+            shown["mention_all_sequence"] = talk.mention_all_sequence
         if answer.stale:
             shown["stale"] = True
         return _encode(shown)
@@ -200,6 +243,20 @@ class MessageView:
             f"c-{message.talk_id}-{change}",
         )
 
+    def updated(self, key: TalkKey, message: StoredMessage, sender: Name, change: int) -> bytes:
+        """Legacy only: a message has another text."""
+        return envelope(
+            "im.message.update",
+            {
+                "talk_mode": key.mode,
+                "to_from_id": key.peer_of(message.sender_id),
+                "msg_id": message.msg_id,
+                "status": 1,
+                "body": self.record(message, sender, LEGACY_CODEC),
+            },
+            f"e-{message.talk_id}-{change}",
+        )
+
     def talk_changed(
         self,
         talk_id: int,
@@ -209,8 +266,11 @@ class MessageView:
         voids: Sequence[int] = (),
         members: Sequence[Member] = (),
         profile: dict[str, Any] | None = None,
+        peer_read: int | None = None,
+        reaction: dict[str, Any] | None = None,
     ) -> bytes:
-        """`xinyu.v1` only; empty lists are the number alone."""
+        """`xinyu.v1` only; empty lists are the number alone. `reaction`: who set or took back which one, so that his
+        devices know it as their own."""
         payload: dict[str, Any] = {
             "talk_id": talk_id,
             "change": change,
@@ -221,6 +281,10 @@ class MessageView:
             payload["members"] = [member_view(m) for m in members]
         if profile is not None:
             payload["profile"] = profile
+        if peer_read is not None:
+            payload["peer_read_sequence"] = peer_read
+        if reaction is not None:
+            payload["reaction"] = reaction
         return envelope("talk.changed", payload)
 
     def talk_own(self, talk: Talk, member: Member, voids: Sequence[int]) -> bytes:
@@ -242,7 +306,17 @@ class MessageView:
 
 
 def profile_of(talk: Talk, name: Name) -> dict[str, Any]:
-    return {"name": name.name, "avatar": name.avatar, "mute_all": bool(talk.mute_all)}
+    """A pair's says nothing but who the peer is, and how long messages live."""
+    profile: dict[str, Any] = {"name": name.name, "avatar": name.avatar, "mute_all": bool(talk.mute_all)}
+    if talk.expire_after_s:
+        profile["expire_after_s"] = talk.expire_after_s
+    if talk.key.mode == TalkMode.GROUP:
+        profile |= {
+            "dismissed": talk.state == TalkState.DISMISSED,
+            "slow_mode_s": talk.slow_mode_s,
+            "mention_all": talk.mention_all,
+        }
+    return profile
 
 
 def member_view(member: Member) -> dict[str, Any]:
@@ -258,6 +332,15 @@ def envelope(event: str, payload: Any, ackid: str = "") -> bytes:
     """`{"event", "payload", "ackid"?}` (contract: ws-events)."""
     shown = {"event": event, "payload": payload}
     return _encode(shown | {"ackid": ackid} if ackid else shown)
+
+
+def _for_reference(msg_type: int, extra: str) -> tuple[int, str]:
+    """Type and `extra` as the reference client can draw them: system lines that it does not know are a sentence of
+    type 1000, which it shows as plain text (contract: http-api, "Codes")."""
+    sentence = _SENTENCES.get(msg_type)
+    if sentence is None:
+        return msg_type, _escaped_extra(msg_type, extra)
+    return MsgType.SYSTEM_TEXT, compact_json({"content": sentence.format_map(json.loads(extra))})
 
 
 def _escaped_extra(msg_type: int, extra: str) -> str:

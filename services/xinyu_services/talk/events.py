@@ -16,6 +16,7 @@ from xinyu_services.talk.model import Session, SessionState
 from xinyu_services.talk.store import TalkStore
 from xinyu_services.talk.view import TalkView, legacy_session_created
 
+RobotsAmong = Callable[[Sequence[Session]], Awaitable[set[int]]]
 LoadSession = Callable[[int, int, int, int], Awaitable[tuple[int, dict[str, Any]]]]
 
 
@@ -28,9 +29,11 @@ class TalkEvents:
         self._view = view
         self._routes = routes
         self._load_session: LoadSession | None = None
+        self._robots_among: RobotsAmong | None = None
 
-    def attach(self, load_session: LoadSession) -> None:
+    def attach(self, load_session: LoadSession, robots_among: RobotsAmong) -> None:
         self._load_session = load_session
+        self._robots_among = robots_among
 
     def is_command(self, event: Event) -> bool:
         return False
@@ -45,6 +48,8 @@ class TalkEvents:
         for users in located.values():
             for user_id, spoken in users.items():
                 codecs[user_id] = codecs.get(user_id, 0) | spoken
+        shown_rows = [row for row in rows.values() if row.user_id in codecs]
+        robots = await self._robots_among(shown_rows) if self._robots_among is not None and shown_rows else set()
         pushes: list[Push] = []
         for event in events:
             user_id, talk_id, version, shown = event.values
@@ -52,15 +57,15 @@ class TalkEvents:
             if row is None or user_id not in codecs:
                 continue
             if row.version == version:  # a later change has its own event
-                pushes.append(Push([user_id], partial(self._row_changed, row), V1_JSON))
+                pushes.append(Push([user_id], partial(self._row_changed, row, robots), V1_JSON))
             if shown and row.state == SessionState.ALIVE and codecs[user_id] & LEGACY:
                 created = await self._created(row)
                 if created is not None:
                     pushes.append(Push([user_id], partial(_as_it_is, created), LEGACY))
         return pushes
 
-    def _row_changed(self, row: Session, _codec: int) -> bytes:
-        return self._view.row_changed(row)
+    def _row_changed(self, row: Session, robots: set[int], _codec: int) -> bytes:
+        return self._view.row_changed(row, robots)
 
     async def _rows(self, events: Sequence[Event]) -> dict[tuple[int, int], Session]:
         rows = {(e.values[0], e.values[1]): e.fresh for e in events if e.fresh is not None}

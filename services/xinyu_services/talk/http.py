@@ -12,10 +12,12 @@ from xinyu.wire.v1 import message_pb2, options_pb2
 from xinyu.wire.v1 import talk_pb2 as wire
 from xinyu.wire.v1.message_rpc import MessageStub
 from xinyu.wire.v1.talk_rpc import TalkStub
+from xinyu_services.talk_key import talk_key
 
 Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_SAFE_INTEGER)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_SAFE_INTEGER)]
 Mode = Annotated[int, msgspec.Meta(ge=1, le=2)]
+MAX_DRAFT_CHARACTERS = 1_000
 # A device names every talk of its list; more than this in one request is nobody's list.
 MAX_NAMED_TALKS = 20_000
 
@@ -27,6 +29,16 @@ class TargetBody(msgspec.Struct):
 
 class SequenceBody(TargetBody):
     sequence: Number | None = None  # absent = last_sequence
+
+
+class ActionBody(TargetBody):
+    """`action`: 1 sets, 2 clears."""
+
+    action: Annotated[int, msgspec.Meta(ge=1, le=2)]
+
+
+class DraftBody(TargetBody):
+    draft: Annotated[str, msgspec.Meta(max_length=MAX_DRAFT_CHARACTERS)]
 
 
 class Versions(msgspec.Struct):
@@ -85,6 +97,21 @@ def routes(talks: TalkStub, messages: MessageStub) -> list[Route]:
             )
         )
 
+    async def session_top(call: HttpCall, body: ActionBody) -> None:
+        await talks.mark_session(
+            wire.MarkSessionRequest(user_id=call.user_id, target=_target(body), is_top=body.action == 1)
+        )
+
+    async def session_disturb(call: HttpCall, body: ActionBody) -> None:
+        await talks.mark_session(
+            wire.MarkSessionRequest(user_id=call.user_id, target=_target(body), is_disturb=body.action == 1)
+        )
+
+    async def draft(call: HttpCall, body: DraftBody) -> None:
+        await talks.mark_session(
+            wire.MarkSessionRequest(user_id=call.user_id, target=_target(body), draft=body.draft)
+        )
+
     async def clear_unread(call: HttpCall, body: SequenceBody) -> None:
         await messages.read(
             message_pb2.ReadRequest(
@@ -92,7 +119,8 @@ def routes(talks: TalkStub, messages: MessageStub) -> list[Route]:
                 target=_target(body),
                 sequence=body.sequence or 0,
                 has_sequence=body.sequence is not None,
-            )
+            ),
+            key=talk_key(call.user_id, body.talk_mode, body.to_from_id),
         )
 
     async def clear_records(call: HttpCall, body: SequenceBody) -> None:
@@ -102,7 +130,8 @@ def routes(talks: TalkStub, messages: MessageStub) -> list[Route]:
                 target=_target(body),
                 sequence=body.sequence or 0,
                 has_sequence=body.sequence is not None,
-            )
+            ),
+            key=talk_key(call.user_id, body.talk_mode, body.to_from_id),
         )
 
     async def sync_route(call: HttpCall, body: SyncBody) -> msgspec.Raw:
@@ -113,6 +142,9 @@ def routes(talks: TalkStub, messages: MessageStub) -> list[Route]:
         Route("talk/session-list", Nothing, session_list),
         Route("talk/session-create", TargetBody, session_create),
         Route("talk/session-delete", SequenceBody, session_delete),
+        Route("talk/session-top", ActionBody, session_top),
+        Route("talk/session-disturb", ActionBody, session_disturb),
+        Route("talk/draft", DraftBody, draft),
         Route("talk/session-clear-unread-num", SequenceBody, clear_unread),
         Route("talk/session-clear-records", SequenceBody, clear_records),
         Route("sync", SyncBody, sync_route),

@@ -7,12 +7,15 @@ from enum import IntEnum
 from typing import Final
 
 # A sync page: rows a room, talks and records it may hold (data.md, "Catching up").
+MEMBER_IN: Final = 1
 PAGE_TALKS: Final = 100
 PAGE_ROWS: Final = 500
 PAGE_RECORDS: Final = 1_000
 # How long a tombstone is kept. A device that was away for longer starts from nothing.
 TOMBSTONE_KEEP_MS: Final = 180 * 86_400_000
 SHOWN_AT_ONCE: Final = -1
+MAX_PINNED: Final = 100
+YES, NO = 1, 2
 
 
 class SessionState(IntEnum):
@@ -38,10 +41,33 @@ class Session:
     remark: str
     created_at_ms: int
     changed_at_ms: int
+    scheduled_count: int = 0  # messages that are to be sent later
+    scheduled_failed: int = 0  # and that could not be
+    scheduled_revision: int = 0
 
     def is_listed(self, last_sequence: int) -> bool:
         """A new message brings a hidden one back without a write."""
         return self.state == SessionState.ALIVE and last_sequence > self.hidden_sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a user changes of an entry of his list; None = stays as it is."""
+
+    is_top: bool | None = None
+    is_disturb: bool | None = None
+    draft: str | None = None
+
+    def change(self, session: Session, now_ms: int) -> bool:
+        """Changes the row; whether anything is different now. One that is pinned already keeps its place."""
+        before = (session.pinned_at_ms, session.is_disturb, session.draft)
+        if self.is_top is not None:
+            session.pinned_at_ms = (session.pinned_at_ms or now_ms) if self.is_top else 0
+        if self.is_disturb is not None:
+            session.is_disturb = YES if self.is_disturb else NO
+        if self.draft is not None:
+            session.draft = self.draft
+        return before != (session.pinned_at_ms, session.is_disturb, session.draft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +82,12 @@ class Head:
     digest: str
     last_at_ms: int
     member_state: int
+    dismissed: bool = False  # a group that has ended
+
+    @property
+    def is_over(self) -> bool:
+        """A group that ended while one was in it is in no list; who left before keeps what he could read."""
+        return self.dismissed and self.member_state == MEMBER_IN
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from xinyu.wire.v1.message_rpc import MessageStub
 from xinyu.wire.v1.presence_rpc import PresenceStub
 from xinyu_services.talk.model import Cursor, Head
 from xinyu_services.talk.ports import OpenedTalk, RowPage, TalkPage
+from xinyu_services.talk_key import talk_key
 
 LoadRows = Callable[[options_pb2.RowsRequest], Awaitable[options_pb2.RowsResponse]]
 
@@ -33,7 +34,8 @@ class RpcMessages:
                 user_id=user_id,
                 targets=[message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id)],
                 codec=codec,  # type: ignore[arg-type]
-            )
+            ),
+            key=talk_key(user_id, mode, to_from_id),
         )
         return _head(page.heads[0]) if page.heads else None
 
@@ -41,9 +43,10 @@ class RpcMessages:
         head = await self._messages.open_talk(
             message_pb2.OpenTalkRequest(
                 user_id=user_id, target=message_pb2.TalkTarget(talk_mode=mode, to_from_id=to_from_id)
-            )
+            ),
+            key=talk_key(user_id, mode, to_from_id),
         )
-        return OpenedTalk(head.talk_id, head.last_sequence, head.is_member)
+        return OpenedTalk(head.talk_id, head.last_sequence, head.is_member, head.dismissed)
 
     async def sync(
         self, user_id: int, cursors: Sequence[Cursor], talk_limit: int, record_limit: int, codec: int
@@ -114,4 +117,5 @@ def _head(head: message_pb2.Head) -> Head:
         head.digest,
         head.last_at_ms,
         head.member_state,
+        head.dismissed,
     )

@@ -16,6 +16,7 @@ class OpenedTalk:
     talk_id: int
     last_sequence: int
     is_member: bool
+    dismissed: bool
 
 
 @dataclass(frozen=True, slots=True)

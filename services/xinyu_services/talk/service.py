@@ -12,13 +12,15 @@ import msgspec
 from sqlalchemy import Connection
 
 from xinyu.base.clock import Clock
-from xinyu.base.errors import INVALID, NOT_MEMBER, XinYuError
+from xinyu.base.errors import DISMISSED, INVALID, NOT_MEMBER, UNKNOWN_TALK, XinYuError
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Event
 from xinyu.storage.database import Database
 from xinyu.storage.transact import query, transact
 from xinyu_services.directory import Directory
 from xinyu_services.talk.model import (
+    MAX_PINNED,
+    MEMBER_IN,
     PAGE_RECORDS,
     PAGE_ROWS,
     PAGE_TALKS,
@@ -26,6 +28,7 @@ from xinyu_services.talk.model import (
     TOMBSTONE_KEEP_MS,
     Cursor,
     Head,
+    Mark,
     RoomVersion,
     Session,
     SessionState,
@@ -39,7 +42,6 @@ from xinyu_services.talk.view import TalkView
 T = TypeVar("T")
 PURGE_LIMIT: Final = 500
 ROOMS: Final = ("talk", "contact", "user")
-MEMBER_IN: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,11 @@ class TalkService:
         """Sessions that the list shows, pinned first, then newest."""
         sessions = await query(self._database, lambda connection: self._store.load_alive(connection, user_id))
         heads = await self._messages.heads(user_id, [s.talk_id for s in sessions], codec) if sessions else {}
-        listed = [s for s in sessions if s.talk_id in heads and s.is_listed(heads[s.talk_id].last_sequence)]
+        listed = [
+            s
+            for s in sessions
+            if (head := heads.get(s.talk_id)) and not head.is_over and s.is_listed(head.last_sequence)
+        ]
         shown = await self._shown(user_id, listed, heads)
         order = sorted(
             zip(listed, shown, strict=True),
@@ -101,6 +107,10 @@ class TalkService:
             reverse=True,
         )
         return [session for _, session in order]
+
+    async def list_talks(self, user_id: int, limit: int) -> list[int]:
+        """Talks that the user has a row of, whether the list shows it or not; the last changed first."""
+        return await query(self._database, lambda connection: self._store.list_talks(connection, user_id, limit))
 
     async def _shown(
         self,
@@ -126,14 +136,23 @@ class TalkService:
             for s in sessions
         ]
 
+    async def robots_among(self, rows: Sequence[Session]) -> set[int]:
+        """Of the peers of pairs, those that are bots."""
+        peers = {row.to_from_id for row in rows if row.talk_mode == 1}
+        names = await self._directory.users(peers) if peers else {}
+        return {user_id for user_id, name in names.items() if name.is_robot}
+
     async def create_session(self, user_id: int, mode: int, to_from_id: int, codec: int) -> tuple[int, dict[str, Any]]:
-        """Get or make one's row, and show it. Raises SELF, UNKNOWN_USER, UNKNOWN_GROUP, NOT_MEMBER."""
+        """Get or make one's row, and show it. Raises SELF, UNKNOWN_USER, UNKNOWN_GROUP, NOT_MEMBER, DISMISSED."""
         head = await self._messages.open(user_id, mode, to_from_id)
         if mode == 2 and not head.is_member:
             raise XinYuError(NOT_MEMBER)
+        if head.dismissed:
+            raise XinYuError(DISMISSED)
         now_ms = self._clock.now_ms()
 
         def work(connection: Connection, events: list[Event]) -> None:
+            self._store.lock_users(connection, [user_id])
             row = self._store.load_session(connection, user_id, head.talk_id)
             if row is not None and row.state == SessionState.ALIVE and row.hidden_sequence == SHOWN_AT_ONCE:
                 return
@@ -142,7 +161,7 @@ class TalkService:
             if row is None:
                 row = _new_session(user_id, head.talk_id, mode, to_from_id, 0, SHOWN_AT_ONCE, now_ms)
             row.state, row.hidden_sequence = SessionState.ALIVE, SHOWN_AT_ONCE
-            self._save(connection, row, now_ms, events, shown=True)
+            self._save(connection, [(row, True)], now_ms, events)
 
         await self._write(work)
         return await self.load_session(user_id, mode, to_from_id, codec)
@@ -170,6 +189,7 @@ class TalkService:
         hidden = head.last_sequence if sequence is None else min(sequence, head.last_sequence)
 
         def work(connection: Connection, events: list[Event]) -> None:
+            self._store.lock_users(connection, [user_id])
             row = self._store.load_session(connection, user_id, head.talk_id)
             if row is None or row.state != SessionState.ALIVE:
                 return
@@ -178,7 +198,28 @@ class TalkService:
             elif hidden <= row.hidden_sequence:
                 return
             row.hidden_sequence = hidden
-            self._save(connection, row, now_ms, events, shown=False)
+            self._save(connection, [(row, False)], now_ms, events)
+
+        await self._write(work)
+
+    async def mark_session(self, user_id: int, mode: int, to_from_id: int, mark: Mark) -> None:
+        """Changes what is given of one's row. Raises UNKNOWN_TALK (it is not in one's list), INVALID (too many are
+        pinned). Repeats change nothing."""
+        head = await self._messages.head(user_id, mode, to_from_id, 0)
+        if head is None:
+            raise XinYuError(UNKNOWN_TALK)
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection, events: list[Event]) -> None:
+            self._store.lock_users(connection, [user_id])
+            row = self._store.load_session(connection, user_id, head.talk_id)
+            if row is None or row.state != SessionState.ALIVE:
+                raise XinYuError(UNKNOWN_TALK)
+            is_new_pin = bool(mark.is_top) and not row.pinned_at_ms
+            if is_new_pin and self._store.count_pinned(connection, user_id) >= MAX_PINNED:
+                raise XinYuError(INVALID, f"At most {MAX_PINNED} conversations can be pinned.")
+            if mark.change(row, now_ms):
+                self._save(connection, [(row, False)], now_ms, events)
 
         await self._write(work)
 
@@ -187,7 +228,9 @@ class TalkService:
         now_ms = self._clock.now_ms()
 
         def work(connection: Connection, events: list[Event]) -> None:
+            self._store.lock_users(connection, [seed.user_id for seed in seeds])
             rows = self._store.load_sessions(connection, [(seed.user_id, talk_id) for seed in seeds])
+            saved: list[tuple[Session, bool]] = []
             for seed in sorted(seeds, key=lambda seed: seed.user_id):
                 row = rows.get((seed.user_id, talk_id))
                 if not seeded(row, seed.revision, seed.hidden_sequence):
@@ -201,15 +244,38 @@ class TalkService:
                     seed.revision,
                     seed.hidden_sequence,
                 )
-                self._save(connection, row, now_ms, events, shown=seed.hidden_sequence == SHOWN_AT_ONCE)
+                saved.append((row, seed.hidden_sequence == SHOWN_AT_ONCE))
+            self._save(connection, saved, now_ms, events)
 
         await self._write(work)
 
-    def _save(self, connection: Connection, row: Session, now_ms: int, events: list[Event], *, shown: bool) -> None:
-        row.version = self._store.next_version(connection, row.user_id)
-        row.changed_at_ms = now_ms
-        self._store.save_sessions(connection, [row])
-        events.append(Event("v", (row.user_id, row.talk_id, row.version, shown), row))
+    async def count_scheduled(self, user_id: int, talk_id: int, waiting: int, failed: int, revision: int) -> None:
+        """The message room's command. Every change of what is to be sent later gives the row a new version, whether
+        the numbers move or not; a revision that is not higher than the row's is an old one."""
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection, events: list[Event]) -> None:
+            self._store.lock_users(connection, [user_id])
+            row = self._store.load_session(connection, user_id, talk_id)
+            if row is None or revision <= row.scheduled_revision:
+                return
+            row.scheduled_count, row.scheduled_failed, row.scheduled_revision = waiting, failed, revision
+            self._save(connection, [(row, False)], now_ms, events)
+
+        await self._write(work)
+
+    def _save(
+        self, connection: Connection, rows: Sequence[tuple[Session, bool]], now_ms: int, events: list[Event]
+    ) -> None:
+        """Rows of different users, ascending, each with whether the reference client is to show it at once."""
+        if not rows:
+            return
+        versions = self._store.next_versions(connection, [row.user_id for row, _ in rows])
+        for row, shown in rows:
+            row.version = versions[row.user_id]
+            row.changed_at_ms = now_ms
+            events.append(Event("v", (row.user_id, row.talk_id, row.version, shown), row))
+        self._store.save_sessions(connection, [row for row, _ in rows])
 
     async def purge_tombstones(self) -> int:
         """Deletes rows that have been dead for 180 days, a batch at a time; a device that was away for longer starts
@@ -267,12 +333,13 @@ class TalkService:
                 end = next(n for n, row in enumerate(rows) if row.talk_id == answer.cut_at_talk_id)
                 rows = rows[:end]
                 answered["talk"] = rows[-1].version
+        robots = await self.robots_among(rows)
         page: dict[str, Any] = {
             "epoch": current,
             "reset": reset,
             "versions": answered,
             "rows": {
-                "talk": [self._view.row(row) for row in rows],
+                "talk": [self._view.row(row, robots) for row in rows],
                 "contact": [msgspec.Raw(row) for row in contact.rows],
                 "user": [msgspec.Raw(row) for row in user.rows],
             },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -51,8 +51,8 @@ class TalkView:
             "updated_at": datetime.fromtimestamp(last_at_ms // 1000, self._zone).strftime("%Y-%m-%d %H:%M:%S"),
         }
 
-    def row(self, session: Session) -> dict[str, Any]:
-        """A row of a device's sync (contract: ws-events, `sync`)."""
+    def row(self, session: Session, robots: Container[int]) -> dict[str, Any]:
+        """A row of a device's sync (contract: ws-events, `sync`). `robots`: of the peers of pairs, those that are."""
         row: dict[str, Any] = {
             "version": session.version,
             "talk_id": session.talk_id,
@@ -60,19 +60,20 @@ class TalkView:
             "to_from_id": session.to_from_id,
             "is_top": 1 if session.pinned_at_ms else 2,
             "is_disturb": session.is_disturb,
-            "is_robot": 2,
+            "is_robot": 1 if session.talk_mode == 1 and session.to_from_id in robots else 2,
             "hidden_sequence": session.hidden_sequence,
             "draft": session.draft,
             "remark": session.remark,
         }
+        if session.scheduled_count or session.scheduled_failed:
+            row["scheduled_num"], row["scheduled_failed_num"] = session.scheduled_count, session.scheduled_failed
         if session.state != SessionState.ALIVE:
             row["deleted"] = True
         return row
 
-    def row_changed(self, session: Session) -> bytes:
-        return _encode(
-            {"event": "row.changed", "payload": {"room": "talk", "version": session.version, "row": self.row(session)}}
-        )
+    def row_changed(self, session: Session, robots: Container[int]) -> bytes:
+        payload = {"room": "talk", "version": session.version, "row": self.row(session, robots)}
+        return _encode({"event": "row.changed", "payload": payload})
 
 
 def legacy_session_created(session: dict[str, Any], row: Session) -> bytes:

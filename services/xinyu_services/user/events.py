@@ -1,6 +1,9 @@
 """What the user room's changes cause: a push to the user's own devices, and a word to the contact room.
 
-Events: `row` (user_id, version) - the user's row has this version; `seen` (user_id) - what friends see of him changed.
+Events: `row` (user_id, version) - the user's row has this version; `seen` (user_id) - what friends see of him changed;
+`deleted` (user_id) - command: he leaves the groups and the friends that he had; `bot` (bot_id, owner_id) - command: a
+new bot and its owner become friends; `receipts` (user_id, is_hidden, version) - command: whether others may see what
+he has read.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from xinyu_services.user.store import UserStore
 
 ROW: Final = "row"
 SEEN: Final = "seen"
+DELETED: Final = "deleted"
+RECEIPTS: Final = "receipts"
+BOT: Final = "bot"
 
 
 class FriendRows(Protocol):
@@ -26,6 +32,26 @@ class FriendRows(Protocol):
 
     async def refresh_profile(self, user_id: int, after_user_id: int) -> int:
         """Gives one page of friends' rows new versions; answers where the next page begins, 0 at the end."""
+        ...
+
+    async def befriend(self, user_id: int, friend_id: int) -> None:
+        """Makes friends of the two, and may be repeated."""
+        ...
+
+
+class Leaving(Protocol):
+    """A room in which a deleted user still has ties."""
+
+    async def forget_user(self, user_id: int) -> bool:
+        """Ends some of them; answers whether there are more. May be repeated."""
+        ...
+
+
+class Receipts(Protocol):
+    """The message room, which shows what users have read."""
+
+    async def choose(self, user_id: int, is_hidden: bool, revision: int) -> None:
+        """May be repeated; a revision that is not higher than a former one changes nothing."""
         ...
 
 
@@ -39,11 +65,15 @@ class UserEvents:
         database: Database,
         store: UserStore,
         friend_rows: FriendRows,
+        leaving: Sequence[Leaving],
+        receipts: Receipts,
         forget_name: Callable[[int], None] | None = None,
     ) -> None:
         self._database = database
         self._store = store
         self._friend_rows = friend_rows
+        self._leaving = leaving
+        self._receipts = receipts
         self._forget_name = forget_name
 
     async def pushes(self, events: Sequence[Event], *, remade: bool) -> Sequence[Push]:
@@ -61,10 +91,21 @@ class UserEvents:
         ]
 
     def is_command(self, event: Event) -> bool:
-        return event.kind == SEEN
+        return event.kind in (SEEN, DELETED, RECEIPTS, BOT)
 
     async def command(self, event: Event) -> None:
+        if event.kind == RECEIPTS:
+            await self._receipts.choose(*event.values)
+            return
+        if event.kind == BOT:
+            await self._friend_rows.befriend(*event.values)
+            return
         (user_id,) = event.values
+        if event.kind == DELETED:
+            for room in self._leaving:
+                while await room.forget_user(user_id):
+                    pass
+            return
         if self._forget_name is not None:
             self._forget_name(user_id)
         after = 0

@@ -1,29 +1,38 @@
-"""REST routes of the user room (contract: http-api, auth, common, user)."""
+"""REST routes of the user room (contract: http-api, auth, common, user; bot of ours)."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from xinyu.base.ids import MAX_SAFE_INTEGER
+from xinyu.base.text_time import text_time
 from xinyu.gateway.http.route import HttpCall, Nothing, Route
 from xinyu.wire.v1 import user_pb2
 from xinyu.wire.v1.user_rpc import UserStub
+from xinyu_services.user.model import MAIL_CHANNEL
 
 Mobile = Annotated[str, Meta(pattern="^[0-9]{11}\\Z")]
+NewMobile = Annotated[str, Meta(pattern="^1[0-9]{10}\\Z")]
+Code = Annotated[str, Meta(max_length=6)]
+Email = Annotated[str, Meta(max_length=100)]
+Word = Annotated[str, Meta(min_length=1, max_length=32)]
 # Room for what cannot be a password any more: its refusal is worded by the room. 344 characters is the RSA form.
 Password = Annotated[str, Meta(min_length=1, max_length=1024)]
+Id = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER)]
 Platform = Annotated[str, Meta(max_length=16)]
 PLATFORMS: Final = ("web", "pc", "app")
 
 
 class Register(msgspec.Struct):
     nickname: Annotated[str, Meta(max_length=1024)]
-    mobile: Annotated[str, Meta(pattern="^1[0-9]{10}\\Z")]
+    mobile: NewMobile
     password: Password
     platform: Platform = "web"
-    sms_code: Annotated[str, Meta(max_length=6)] = ""
+    sms_code: Code = ""
 
 
 class Login(msgspec.Struct):
@@ -33,8 +42,68 @@ class Login(msgspec.Struct):
 
 
 class SendSms(msgspec.Struct):
-    mobile: Annotated[str, Meta(pattern="^1[0-9]{10}\\Z")]
-    channel: Annotated[str, Meta(max_length=32)]
+    mobile: NewMobile
+    channel: Word
+
+
+class Forget(msgspec.Struct):
+    mobile: NewMobile
+    password: Password
+    sms_code: Code = ""
+
+
+class OAuthBegin(msgspec.Struct):
+    oauth_type: Word
+
+
+class OAuthLogin(msgspec.Struct):
+    oauth_type: Word
+    code: Annotated[str, Meta(min_length=1, max_length=2048)]
+    state: Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class OAuthBind(msgspec.Struct):
+    bind_token: Annotated[str, Meta(min_length=1, max_length=128)]
+    mobile: NewMobile
+    sms_code: Code
+
+
+class SendEmail(msgspec.Struct):
+    """`email` may be left out by its shape only: a code must go somewhere."""
+
+    email: Email = ""
+    channel: Word = MAIL_CHANNEL
+
+
+class SendTest(msgspec.Struct):
+    email: Email = ""
+
+
+class VerifyEmail(msgspec.Struct):
+    email: Email
+    code: Code
+    channel: Word
+
+
+class PasswordUpdate(msgspec.Struct):
+    old_password: Password
+    new_password: Password
+
+
+class Delete(msgspec.Struct):
+    password: Password
+
+
+class MobileUpdate(msgspec.Struct):
+    mobile: NewMobile
+    password: Password
+    sms_code: Code
+
+
+class EmailUpdate(msgspec.Struct):
+    email: Email
+    password: Password
+    code: Code
 
 
 class DetailUpdate(msgspec.Struct):
@@ -47,16 +116,39 @@ class DetailUpdate(msgspec.Struct):
     birthday: Annotated[str, Meta(max_length=10)] | UnsetType | None = UNSET
 
 
+BotName = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class BotCreate(msgspec.Struct):
+    """`avatar`: an uploaded picture's URL or media id, "" = none."""
+
+    name: BotName
+    avatar: Annotated[str, Meta(max_length=255)] = ""
+
+
+class OfBot(msgspec.Struct):
+    bot_id: Id
+
+
+class BotUpdate(msgspec.Struct):
+    """What is absent stays as it is."""
+
+    bot_id: Id
+    name: BotName | UnsetType = UNSET
+    avatar: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+
+
 class SettingSave(msgspec.Struct):
     theme_mode: Literal["light", "dark", "auto"] | UnsetType = UNSET
     theme_bag_img: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
     theme_color: Annotated[str, Meta(max_length=32)] | UnsetType = UNSET
     notify_cue_tone: Literal["Y", "N"] | UnsetType = UNSET
     keyboard_event_notify: Literal["Y", "N"] | UnsetType = UNSET
+    read_receipts: Literal["Y", "N"] | UnsetType = UNSET
 
 
-def routes(user: UserStub) -> list[Route]:
-    """All routes of this room."""
+def routes(user: UserStub, zone: ZoneInfo) -> list[Route]:
+    """All routes of this room. `zone`: of times that are answered as text."""
 
     async def register(call: HttpCall, body: Register) -> dict[str, Any]:
         request = user_pb2.RegisterRequest(
@@ -82,10 +174,90 @@ def routes(user: UserStub) -> list[Route]:
         )
         return _token(await user.authenticate(request))
 
+    async def logout_all(call: HttpCall, _body: Nothing) -> None:
+        await user.end_logins(user_pb2.UserRequest(user_id=call.user_id))
+
     async def send_sms(call: HttpCall, body: SendSms) -> dict[str, Any]:
         request = user_pb2.SendCodeRequest(mobile=body.mobile, channel=body.channel, address=call.address)
         code = (await user.send_code(request)).sms_code
         return {"sms_code": code} if code else {}
+
+    async def send_email(call: HttpCall, body: SendEmail) -> None:
+        request = user_pb2.SendEmailCodeRequest(email=body.email, channel=body.channel, address=call.address)
+        await user.send_email_code(request)
+
+    async def send_test(call: HttpCall, body: SendTest) -> None:
+        await user.send_test_email(user_pb2.SendTestEmailRequest(email=body.email, address=call.address))
+
+    async def verify_email(_call: HttpCall, body: VerifyEmail) -> None:
+        request = user_pb2.CheckEmailCodeRequest(email=body.email, channel=body.channel, code=body.code)
+        await user.check_email_code(request)
+
+    async def forget(call: HttpCall, body: Forget) -> None:
+        request = user_pb2.ResetPasswordRequest(
+            mobile=body.mobile,
+            password=body.password,
+            sms_code=body.sms_code,
+            address=call.address,
+            secure=call.secure,
+        )
+        await user.reset_password(request)
+
+    async def password_update(call: HttpCall, body: PasswordUpdate) -> None:
+        request = user_pb2.UpdatePasswordRequest(
+            user_id=call.user_id,
+            old_password=body.old_password,
+            new_password=body.new_password,
+            secure=call.secure,
+        )
+        await user.update_password(request)
+
+    async def delete(call: HttpCall, body: Delete) -> None:
+        request = user_pb2.DeleteAccountRequest(user_id=call.user_id, password=body.password, secure=call.secure)
+        await user.delete_account(request)
+
+    async def mobile_update(call: HttpCall, body: MobileUpdate) -> None:
+        request = user_pb2.UpdateMobileRequest(
+            user_id=call.user_id,
+            mobile=body.mobile,
+            password=body.password,
+            sms_code=body.sms_code,
+            secure=call.secure,
+        )
+        await user.update_mobile(request)
+
+    async def email_update(call: HttpCall, body: EmailUpdate) -> None:
+        request = user_pb2.UpdateEmailRequest(
+            user_id=call.user_id, email=body.email, password=body.password, code=body.code, secure=call.secure
+        )
+        await user.update_email(request)
+
+    async def oauth_begin(call: HttpCall, body: OAuthBegin) -> dict[str, Any]:
+        request = user_pb2.BeginOAuthRequest(oauth_type=body.oauth_type, address=call.address)
+        return {"uri": (await user.begin_oauth(request)).uri}
+
+    async def oauth_login(call: HttpCall, body: OAuthLogin) -> dict[str, Any]:
+        request = user_pb2.FinishOAuthRequest(
+            oauth_type=body.oauth_type,
+            code=body.code,
+            state=body.state,
+            address=call.address,
+            user_agent=call.user_agent,
+        )
+        found = await user.finish_oauth(request)
+        if not found.HasField("token"):
+            return {"is_authorize": "N", "bind_token": found.bind_token}
+        return {"is_authorize": "Y", "authorize": _token(found.token), "bind_token": ""}
+
+    async def oauth_bind(call: HttpCall, body: OAuthBind) -> dict[str, Any]:
+        request = user_pb2.BindOAuthRequest(
+            bind_token=body.bind_token,
+            mobile=body.mobile,
+            sms_code=body.sms_code,
+            address=call.address,
+            user_agent=call.user_agent,
+        )
+        return {"authorize": _token(await user.bind_oauth(request))}
 
     async def detail(call: HttpCall, _body: Nothing) -> dict[str, Any]:
         found = await user.load_user(user_pb2.UserRequest(user_id=call.user_id))
@@ -113,15 +285,64 @@ def routes(user: UserStub) -> list[Route]:
     async def setting_save(call: HttpCall, body: SettingSave) -> None:
         await user.save_settings(user_pb2.SaveSettingsRequest(user_id=call.user_id, **_present(body)))
 
+    async def bot_create(call: HttpCall, body: BotCreate) -> dict[str, Any]:
+        request = user_pb2.CreateBotRequest(user_id=call.user_id, name=body.name, avatar=body.avatar)
+        return _bot_token(await user.create_bot(request))
+
+    async def bot_list(call: HttpCall, _body: Nothing) -> dict[str, Any]:
+        page = await user.list_bots(user_pb2.UserRequest(user_id=call.user_id))
+        items = [
+            {
+                "bot_id": bot.bot_id,
+                "name": bot.name,
+                "avatar": bot.avatar,
+                "created_at": text_time(bot.created_at_ms, zone),
+            }
+            for bot in page.bots
+        ]
+        return {"items": items}
+
+    async def bot_update(call: HttpCall, body: BotUpdate) -> None:
+        await user.update_bot(user_pb2.UpdateBotRequest(user_id=call.user_id, **_present(body)))
+
+    async def bot_token_reset(call: HttpCall, body: OfBot) -> dict[str, Any]:
+        return _bot_token(
+            await user.reset_bot_token(user_pb2.BotRequest(user_id=call.user_id, bot_id=body.bot_id))
+        )
+
+    async def bot_delete(call: HttpCall, body: OfBot) -> None:
+        await user.delete_bot(user_pb2.BotRequest(user_id=call.user_id, bot_id=body.bot_id))
+
     return [
+        Route("bot/create", BotCreate, bot_create),
+        Route("bot/list", Nothing, bot_list),
+        Route("bot/update", BotUpdate, bot_update),
+        Route("bot/token-reset", OfBot, bot_token_reset),
+        Route("bot/delete", OfBot, bot_delete),
         Route("auth/register", Register, register, open=True, limit="entry"),
         Route("auth/login", Login, login, open=True, limit="entry"),
+        Route("auth/logout-all", Nothing, logout_all),
+        Route("auth/forget", Forget, forget, open=True, limit="entry"),
+        Route("auth/oauth", OAuthBegin, oauth_begin, open=True, limit="entry"),
+        Route("auth/oauth/login", OAuthLogin, oauth_login, open=True, limit="entry"),
+        Route("auth/oauth/bind", OAuthBind, oauth_bind, open=True, limit="entry"),
+        Route("common/send-email", SendEmail, send_email, open=True, limit="entry"),
+        Route("common/send-test", SendTest, send_test, open=True, limit="entry"),
+        Route("common/verify-email", VerifyEmail, verify_email, open=True, limit="entry"),
+        Route("user/password-update", PasswordUpdate, password_update),
+        Route("user/delete", Delete, delete),
+        Route("user/mobile-update", MobileUpdate, mobile_update),
+        Route("user/email-update", EmailUpdate, email_update),
         Route("common/send-sms", SendSms, send_sms, open=True, limit="entry"),
         Route("user/detail", Nothing, detail),
         Route("user/detail-update", DetailUpdate, detail_update),
         Route("user/setting", Nothing, setting),
         Route("user/setting/save", SettingSave, setting_save),
     ]
+
+
+def _bot_token(made: user_pb2.BotToken) -> dict[str, Any]:
+    return {"bot_id": made.bot_id, "token": made.token}
 
 
 def _platform(platform: str) -> str:

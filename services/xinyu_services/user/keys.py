@@ -44,6 +44,14 @@ class ServerKeys:
         )
 
 
+def load_keys(directory: Path) -> ServerKeys:
+    """The keys in `directory`. Raises KeyFileError: one is missing, too."""
+    for path in (directory / RSA_KEY_FILE, directory / TOKEN_SECRET_FILE):
+        if not path.exists():
+            raise KeyFileError(f"{path} is missing: xinyu keys create makes it, and all processes need the same")
+    return load_or_create_keys(directory)
+
+
 def load_or_create_keys(directory: Path) -> ServerKeys:
     """The keys in `directory` (which must exist); those that are missing are made. Raises KeyFileError."""
     pem = _load_or_create(directory / RSA_KEY_FILE, _new_rsa_pem)

@@ -28,7 +28,12 @@ class Limit:
 # password ends both counts, so devices that log in again and again never meet them.
 TRIES_OF_ADDRESS: Final = Limit("login-address", 30, 300)
 TRIES_OF_MOBILE: Final = Limit("login-mobile", 100, 300)
+# The password of somebody who is logged in, asked for once more.
+TRIES_OF_USER: Final = Limit("password-user", 30, 300)
 CODES_TO_MOBILE: Final = Limit("code-mobile", 10, 300)
+CODES_TO_EMAIL: Final = Limit("code-email", 10, 300)
+# Ways to a provider that were begun and may never come back.
+OAUTH_OF_ADDRESS: Final = Limit("oauth-address", 300, 300)
 CODES_OF_ADDRESS: Final = Limit("code-address", 300, 300)
 
 

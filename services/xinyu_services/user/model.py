@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 # Contract: http-api, "Routes", auth: `1` and ten digits.
@@ -14,12 +14,19 @@ NICKNAME_CHARACTERS: Final = 64
 MOTTO_CHARACTERS: Final = 500
 PASSWORD_CHARACTERS: Final = (8, 128)
 CODE_CHANNELS: Final = frozenset({"register", "forget_account", "mobile_update", "oauth_bind"})
+# What codes of these prove opens an account that may be somebody's: they are checked everywhere, and never answered.
+PROVING_CHANNELS: Final = frozenset({"forget_account", "oauth_bind"})
+# What a deleted account has for a mobile begins with it, so that the number is free.
+DELETED_MARK: Final = "-"
+DELETED_NICKNAME: Final = "Deleted user"
+MAIL_CHANNEL: Final = "update_email"
+EMAIL_CHARACTERS: Final = 100
 CODE_TTL_S: Final = 300
 CODE_TRIES: Final = 5
+# One address as it is written in practice, a host with a dot; nothing that a mail's head could be broken with.
+_EMAIL: Final = re.compile(r"[0-9A-Za-z.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[0-9A-Za-z-]{1,63}\.)+[0-9A-Za-z-]{2,63}")
 # Control characters, lone surrogates, line and paragraph separators.
 _UNSEEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# What may follow the media service's prefix in the address of an avatar: nothing that HTML could take for markup.
-_MEDIA_PATH: Final = re.compile(r"[0-9A-Za-z/._-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,34 @@ class Account:
     theme_color: str = ""
     notify_cue_tone: str = "N"
     keyboard_event_notify: str = "Y"
+    read_receipts: str = "Y"  # N: nobody sees what he has read, nor he what others have
     created_at_ms: int = 0
+
+    @property
+    def is_deleted(self) -> bool:
+        """Its row stays, so that what its user has written keeps a name."""
+        return self.mobile.startswith(DELETED_MARK)
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """A bot as its owner sees it. No token is kept: `token_expires_at_ms` says which one is good."""
+
+    bot_id: int
+    owner_id: int
+    name: str
+    avatar: str
+    token_expires_at_ms: int
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody is at an OpenID provider. `name`: what he is called there, "" = it does not say."""
+
+    issuer: str
+    subject: str
+    name: str
 
 
 # What friends' contact rows show: a change of one of these is told to the contact room.
@@ -75,6 +109,17 @@ def nickname_problem(nickname: str) -> str:
     return ""
 
 
+def bot_mobile(bot_id: int) -> str:
+    """What a bot has for a mobile: no number, so that nobody logs in with it, and nobody else's."""
+    return f"bot{bot_id}"
+
+
+def nickname_from(name: str, user_id: int) -> str:
+    """A nickname out of what another service calls somebody."""
+    kept = "".join(c for c in name if c not in "<>" and unicodedata.category(c) not in _UNSEEN)
+    return kept.strip()[:NICKNAME_CHARACTERS].strip() or f"User {user_id}"
+
+
 def motto_problem(motto: str) -> str:
     """Why `motto` cannot be one, "" when it can. It is plain text on every surface."""
     if len(motto) > MOTTO_CHARACTERS:
@@ -90,15 +135,16 @@ def password_problem(password: str) -> str:
     return "" if shortest <= len(password) <= longest else f"The password must have {shortest} to {longest} characters."
 
 
-def avatar_problem(avatar: str, media_prefix: str) -> str:
-    """Why `avatar` cannot be one: only addresses that our media service gave out, all of which begin with
-    `media_prefix` ("" = there is no such service), or none."""
-    if not avatar:
-        return ""
-    path = avatar.removeprefix(media_prefix) if media_prefix and avatar.startswith(media_prefix) else ""
-    if len(avatar) <= 255 and _MEDIA_PATH.fullmatch(path) and ".." not in path:
-        return ""
-    return "The picture must be uploaded here first."
+def email_problem(email: str) -> str:
+    """Why `email` is no mail address, "" when it is."""
+    if len(email) > EMAIL_CHARACTERS:
+        return f"The mail address has more than {EMAIL_CHARACTERS} characters."
+    return "" if _EMAIL.fullmatch(email) else "This is no mail address."
+
+
+def utc(at_ms: int) -> datetime:
+    """Of a Unix time."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 def birthday_problem(birthday: str) -> str:

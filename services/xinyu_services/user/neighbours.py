@@ -1,9 +1,12 @@
-"""The contact room as the user room sees it: its port over the RPC stub."""
+"""The rooms that the user room asks, as it sees them: its ports over their RPC stubs."""
 
 from __future__ import annotations
 
-from xinyu.wire.v1 import contact_pb2
+from xinyu.wire.v1 import contact_pb2, media_pb2, message_pb2
 from xinyu.wire.v1.contact_rpc import ContactStub
+from xinyu.wire.v1.group_rpc import GroupStub
+from xinyu.wire.v1.media_rpc import MediaStub
+from xinyu.wire.v1.message_rpc import MessageStub
 
 
 class ContactFriendRows:
@@ -15,3 +18,49 @@ class ContactFriendRows:
     async def refresh_profile(self, user_id: int, after_user_id: int) -> int:
         request = contact_pb2.RefreshProfileRequest(user_id=user_id, after_user_id=after_user_id)
         return (await self._contact.refresh_profile(request)).next_user_id
+
+    async def befriend(self, user_id: int, friend_id: int) -> None:
+        await self._contact.befriend(contact_pb2.BefriendRequest(user_id=user_id, friend_id=friend_id))
+
+
+class ContactLeaving:
+    """`xinyu_services.user.events.Leaving` of the contact room."""
+
+    def __init__(self, contact: ContactStub) -> None:
+        self._contact = contact
+
+    async def forget_user(self, user_id: int) -> bool:
+        return (await self._contact.forget_user(contact_pb2.ForgetUserRequest(user_id=user_id))).more
+
+
+class GroupLeaving:
+    """`xinyu_services.user.events.Leaving` of the group room."""
+
+    def __init__(self, group: GroupStub) -> None:
+        self._group = group
+
+    async def forget_user(self, user_id: int) -> bool:
+        return (await self._group.forget_user(contact_pb2.ForgetUserRequest(user_id=user_id))).more
+
+
+class MessageReceipts:
+    """`xinyu_services.user.events.Receipts`."""
+
+    def __init__(self, messages: MessageStub) -> None:
+        self._messages = messages
+
+    async def choose(self, user_id: int, is_hidden: bool, revision: int) -> None:
+        await self._messages.choose_receipts(
+            message_pb2.ChooseReceiptsRequest(user_id=user_id, is_hidden=is_hidden, revision=revision)
+        )
+
+
+class MediaPictures:
+    """`xinyu_services.user.service.Pictures`."""
+
+    def __init__(self, media: MediaStub) -> None:
+        self._media = media
+
+    async def url_of(self, named: str) -> str:
+        page = await self._media.load_files(media_pb2.LoadFilesRequest(named=[named]))
+        return next((file.url for file in page.files if file.kind == media_pb2.MEDIA_PICTURE), "")

@@ -13,18 +13,16 @@ to all his devices.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import structlog
 from sqlalchemy import Connection
 
 from xinyu.base.clock import Clock
-from xinyu.base.config import AccountSettings
 from xinyu.base.errors import (
     DISABLED,
+    FORBIDDEN,
     INVALID,
     MOBILE_TAKEN,
     UNKNOWN_USER,
@@ -38,41 +36,41 @@ from xinyu.delivery.outbox import Event
 from xinyu.rpc.context import Context
 from xinyu.storage.database import Database
 from xinyu.storage.transact import query, transact
-from xinyu_services.user.codes import CodeSender
-from xinyu_services.user.events import ROW, SEEN
-from xinyu_services.user.limits import (
-    CODES_OF_ADDRESS,
-    CODES_TO_MOBILE,
-    TRIES_OF_ADDRESS,
-    TRIES_OF_MOBILE,
-    Limits,
-)
+from xinyu_services.user.events import RECEIPTS, ROW, SEEN
+from xinyu_services.user.limits import TRIES_OF_ADDRESS, TRIES_OF_MOBILE, Limits
+from xinyu_services.user.logins import LoginEnds
 from xinyu_services.user.model import (
-    CODE_CHANNELS,
-    CODE_TTL_S,
     MOBILE,
     SEEN_BY_FRIENDS,
     Account,
     Profile,
-    avatar_problem,
     birthday_problem,
     motto_problem,
     nickname_problem,
 )
 from xinyu_services.user.passwords import Passwords
 from xinyu_services.user.store import UserStore
+from xinyu_services.user.verification import Verification
 
-log = structlog.get_logger(__name__)
-
+ENDED_PAGE: Final = 5_000
 REPEAT_WITHIN_MS: Final = 60_000
 # A conversation list names all its peers at once.
 MAX_NAMES: Final = 10_000
+AVATAR_CHARACTERS: Final = 255
 
 
 class Ids(Protocol):
     """A series of numbers (`xinyu.storage.id_blocks`)."""
 
     async def take(self) -> int: ...
+
+
+class Pictures(Protocol):
+    """The media room."""
+
+    async def url_of(self, named: str) -> str:
+        """The address of the uploaded picture that an address or a media id names; "" = there is none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,16 @@ class Login:
     expires_in_s: int
 
 
-class UserService:
-    """`media_prefix`: how addresses of our media service begin; "" = avatars cannot be set yet."""
+@dataclass(frozen=True, slots=True)
+class EndedLogins:
+    """(user_id, tokens that expire by this moment are void), ascending by user. `now_ms`: before it was looked for."""
 
+    logins: Sequence[tuple[int, int]]
+    more: bool
+    now_ms: int
+
+
+class UserService:
     def __init__(
         self,
         database: Database,
@@ -105,11 +110,11 @@ class UserService:
         passwords: Passwords,
         tokens: AccessTokens,
         limits: Limits,
-        code_sender: CodeSender,
+        verification: Verification,
+        logins: LoginEnds,
         dispatcher: Dispatcher,
         clock: Clock,
-        settings: AccountSettings,
-        media_prefix: str = "",
+        pictures: Pictures,
     ) -> None:
         self._database = database
         self._store = store
@@ -117,11 +122,11 @@ class UserService:
         self._passwords = passwords
         self._tokens = tokens
         self._limits = limits
-        self._code_sender = code_sender
+        self._verification = verification
+        self._logins = logins
         self._dispatcher = dispatcher
         self._clock = clock
-        self._settings = settings
-        self._media_prefix = media_prefix
+        self._pictures = pictures
 
     # ---------------------------------------------------------------- coming in
 
@@ -154,9 +159,7 @@ class UserService:
             other = self._store.account_of_mobile(connection, mobile, lock=True)
             if other is not None:
                 return other
-            if self._settings.verify_mobile and not self._store.spend_code(
-                connection, mobile, "register", sms_code, now_ms
-            ):
+            if not self._verification.spend(connection, mobile, "register", sms_code):
                 return WRONG_CODE.reason  # returned, not raised: the wrong try must be committed
             self._store.insert(connection, account)
             self._log(connection, user_id, mobile, visitor, "")
@@ -212,8 +215,11 @@ class UserService:
     async def _admit(self, account: Account, visitor: Visitor) -> Login:
         await self._limits.forgive(TRIES_OF_ADDRESS, f"{visitor.address}:{account.mobile}")
         await self._limits.forgive(TRIES_OF_MOBILE, account.mobile)
-        token = self._tokens.mint(account.user_id, visitor.platform)
-        return Login(account.user_id, token, self._tokens.ttl_s)
+        return self.login_of(account.user_id, visitor.platform)
+
+    def login_of(self, user_id: int, platform: str) -> Login:
+        """For who was let in."""
+        return Login(user_id, self._tokens.mint(user_id, platform), self._tokens.ttl_s)
 
     def _log(self, connection: Connection, user_id: int | None, mobile: str, visitor: Visitor, reason: str) -> None:
         self._store.log_login(
@@ -227,41 +233,43 @@ class UserService:
             now_ms=self._clock.now_ms(),
         )
 
-    # ---------------------------------------------------------------- codes
+    # ---------------------------------------------------------------- going out
 
-    async def send_code(self, *, mobile: str, channel: str, address: str) -> str:
-        """Makes and sends a code of six digits. Answers it where no code is needed anyway (`accounts.verify_mobile`
-        off), else "". Whether the mobile has an account makes no difference that can be seen. Raises INVALID,
-        TOO_MANY."""
-        if channel not in CODE_CHANNELS:
-            raise XinYuError(INVALID, "There is no such kind of code.")
-        if not MOBILE.fullmatch(mobile):
-            raise XinYuError(INVALID, "A mobile number is 1 and ten digits.")
-        await self._limits.count(CODES_OF_ADDRESS, address)
-        await self._limits.count(CODES_TO_MOBILE, mobile)
-        code = f"{secrets.randbelow(10**6):06d}"
+    async def end_logins(self, user_id: int) -> None:
+        """Voids all tokens that were given out before it returns. Raises UNKNOWN_USER, FORBIDDEN (for bots)."""
+
+        def work(connection: Connection) -> int:
+            account = self._store.account(connection, user_id)
+            if account is None:
+                raise XinYuError(UNKNOWN_USER)
+            if account.is_robot:
+                raise XinYuError(FORBIDDEN, "A bot's token is reset by its owner.")
+            return self._logins.write(connection, user_id)
+
+        await self._logins.tell(await transact(self._database, work))
+
+    async def ended_logins(self, since_ms: int, after_user_id: int) -> EndedLogins:
+        """A page of those ended since then."""
         now_ms = self._clock.now_ms()
-        expires_at_ms = now_ms + CODE_TTL_S * 1000
-        await transact(
+        found = await query(
             self._database,
-            lambda connection: self._store.put_code(connection, mobile, channel, code, expires_at_ms, now_ms),
+            lambda connection: self._store.ended_logins(connection, since_ms, after_user_id, ENDED_PAGE + 1),
         )
-        await self._code_sender.send(mobile, channel, code)
-        return "" if self._settings.verify_mobile else code
+        return EndedLogins(found[:ENDED_PAGE], len(found) > ENDED_PAGE, now_ms)
 
     # ---------------------------------------------------------------- profile and settings
 
     async def account(self, user_id: int) -> Account:
         """Raises UNKNOWN_USER."""
         account = await query(self._database, lambda connection: self._store.account(connection, user_id))
-        if account is None:
+        if account is None or account.is_deleted:
             raise XinYuError(UNKNOWN_USER)
         return account
 
     async def find_by_mobile(self, mobile: str) -> Account:
         """Raises UNKNOWN_USER."""
         account = await query(self._database, lambda connection: self._store.account_of_mobile(connection, mobile))
-        if account is None:
+        if account is None or account.is_robot:
             raise XinYuError(UNKNOWN_USER)
         return account
 
@@ -272,7 +280,8 @@ class UserService:
         return await query(self._database, lambda connection: self._store.profiles(connection, user_ids))
 
     async def update_profile(self, user_id: int, values: dict[str, Any]) -> None:
-        """Changes the fields that are named; an empty nickname keeps the old one. Raises INVALID."""
+        """Changes the fields that are named; an empty nickname keeps the old one. An avatar is a picture that was
+        uploaded here, by its address or its media id. Raises INVALID."""
         values = dict(values)
         if values.get("nickname") == "":
             del values["nickname"]
@@ -285,36 +294,40 @@ class UserService:
         if problem:
             raise XinYuError(INVALID, problem)
 
-        def check(account: Account) -> None:
-            # What stands there already stays allowed, wherever it came from.
-            avatar = values.get("avatar", account.avatar)
-            if avatar != account.avatar and (problem := avatar_problem(avatar, self._media_prefix)):
-                raise XinYuError(INVALID, problem)
+        avatar = values.get("avatar", "")
+        # What stands there already stays allowed, wherever it came from.
+        if avatar and avatar != (await self.account(user_id)).avatar:
+            values["avatar"] = await self.picture(avatar)
+        await self._change(user_id, values)
 
-        await self._change(user_id, values, check)
+    async def picture(self, named: str) -> str:
+        """The address of an uploaded picture, by that or by its media id. Raises INVALID."""
+        url = await self._pictures.url_of(named)
+        if not url or len(url) > AVATAR_CHARACTERS:
+            raise XinYuError(INVALID, "The picture must be uploaded here first.")
+        return url
 
     async def save_settings(self, user_id: int, values: dict[str, Any]) -> None:
         """Changes the settings that are named. Raises INVALID."""
         if values.get("theme_mode", "auto") not in ("light", "dark", "auto"):
             raise XinYuError(INVALID, "theme_mode is light, dark or auto.")
-        for switch in ("notify_cue_tone", "keyboard_event_notify"):
+        for switch in ("notify_cue_tone", "keyboard_event_notify", "read_receipts"):
             if values.get(switch, "Y") not in ("Y", "N"):
                 raise XinYuError(INVALID, f"{switch} is Y or N.")
         for text, longest in (("theme_bag_img", 255), ("theme_color", 32)):
             if len(values.get(text, "")) > longest:
                 raise XinYuError(INVALID, f"{text} has more than {longest} characters.")
-        await self._change(user_id, values, lambda _account: None)
+        await self._change(user_id, values)
 
-    async def _change(self, user_id: int, values: dict[str, Any], check: Callable[[Account], None]) -> None:
+    async def _change(self, user_id: int, values: dict[str, Any]) -> None:
         """What changes nothing takes no number."""
         batch = self._dispatcher.outbox.open()
         now_ms = self._clock.now_ms()
 
         def work(connection: Connection) -> None:
             account = self._store.account(connection, user_id, lock=True)
-            if account is None:
+            if account is None or account.is_deleted:
                 raise XinYuError(UNKNOWN_USER)
-            check(account)
             changed = {name: value for name, value in values.items() if getattr(account, name) != value}
             events = []
             if changed:
@@ -322,10 +335,14 @@ class UserService:
                 events.append(Event(ROW, (user_id, version)))
                 if changed.keys() & SEEN_BY_FRIENDS:
                     events.append(Event(SEEN, (user_id,)))
+                if "read_receipts" in changed:
+                    events.append(Event(RECEIPTS, (user_id, changed["read_receipts"] == "N", version)))
             batch.write(connection, events)
 
         await transact(self._database, work)
-        self._dispatcher.committed(batch)
+        told = self._dispatcher.committed(batch)
+        if "read_receipts" in values:
+            await told  # what he reads from now on is not shown
 
     async def row_since(self, user_id: int, version: int) -> tuple[int, int, Account | None]:
         """(version, floor, the user's row if it is newer than `version`), of one moment."""

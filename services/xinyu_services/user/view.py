@@ -19,7 +19,7 @@ def settings(account: Account) -> dict[str, Any]:
             "motto": account.motto,
             "gender": account.gender,
             "is_qiye": account.is_qiye,
-            "mobile": account.mobile,
+            "mobile": "" if account.is_robot else account.mobile,
             "email": account.email,
         },
         "setting": {
@@ -28,6 +28,7 @@ def settings(account: Account) -> dict[str, Any]:
             "theme_color": account.theme_color,
             "notify_cue_tone": account.notify_cue_tone,
             "keyboard_event_notify": account.keyboard_event_notify,
+            "read_receipts": account.read_receipts,
         },
     }
 

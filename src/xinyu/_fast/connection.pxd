@@ -90,6 +90,8 @@ cdef extern from "sha1.h" nogil:
 
 
 cdef extern from "upgrade.h" nogil:
+    const char *UPGRADE_SWITCHING
+    const size_t UPGRADE_SWITCHING_SIZE
     ctypedef struct span:
         const char *text
         size_t length

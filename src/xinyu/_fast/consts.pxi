@@ -31,12 +31,14 @@ cdef enum:
     DEFAULT_SLICE_MS = 5  # of one poll(); a loop turn that nobody notices
     DEFAULT_MAX_EVENTS = 256  # taken from epoll at once
     ACCEPT_BATCH = 64  # sockets accepted for one event
+    EARLY_SKIPS = 3  # sockets that are not read at once after one that had nothing to read yet
     CLOCK_EVERY = 16  # steps (events, messages, frames to different connections) between two looks at the clock
     CALLBACK_STEPS = 7  # a call of Python counts for so many more
     ASK_AGAIN_NS = 200_000  # what comes so early in a slice is taken by the same poll()
 
     # -- buffers -------------------------------------------------------------------------------------------------------
     RECEIVE_BYTES = 262_144  # one for the process: a recv() of that fits the second-level cache
+    ANSWER_BYTES = 2048  # an HTTP answer that opens a connection, with the first frame; a longer one is allocated
     CORK_BYTES = 65_536  # answers to one recv() are gathered and sent together
     CORK_SMALL = 4096  # a longer frame is sent by itself: copying would cost more than a system call
     HOLD_BYTES = 65_536  # gathered for one connection between hold() and flush()

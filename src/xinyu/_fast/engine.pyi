@@ -22,6 +22,9 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Self, final
 
+from xinyu._fast.logins import LoginDoor, Logins
+from xinyu._fast.members import MemberSet
+
 CODEC_LEGACY: Final[int]  # 0: the reference client's JSON dialect
 CODEC_JSON: Final[int]  # 1: xinyu.v1.json
 CODEC_PROTOBUF: Final[int]  # 2: xinyu.v1.protobuf
@@ -55,6 +58,9 @@ class Engine:
         # headers holds only the names asked for in `headers` (lower-case keys; repeated headers joined by ", ").
         # Answer at once or later with accept(id, ...) or refuse(id, status).
         # None: every upgrade is accepted with codec 0 (what echo mode wants).
+        on_logins: Callable[[Logins], object] | None = None,
+        # (logins): users whose upgrades `login_door` took, which on_upgrade does not hear of; at the end of the slice
+        # in which they came. Answer at once or later with admit(logins), or for each of their ids as to on_upgrade.
         on_message: Callable[[int, str | bytes, bool], object] | None = None,
         # (id, data, is_text). Takes one unit of the connection's credit, given back by release(id), or at once where
         # the callback returns DONE.
@@ -65,6 +71,7 @@ class Engine:
         # received first; 1005 = close frame without a code, 1006 = connection lost.
         on_error: Callable[[BaseException], object] | None = None,
         headers: Sequence[str] = (),
+        login_door: LoginDoor | None = None,  # goes with on_logins
         echo: bool = False,
         # -- bounds ----------------------------------------------------------------------------------------------
         max_connections: int = ...,  # 1,048,576; accepting pauses there
@@ -126,6 +133,9 @@ class Engine:
 
         With a `user_id` it is bound at once, as by `bind`. `first` is a text message that leaves in the same write.
         False: stale, or the peer has gone; then nothing is bound, and no on_close follows."""
+    def admit(self, logins: Logins) -> list[tuple[int, int]]:
+        """accept() for all of them, each bound to its user and with the first event of its codec. Returns (id, user_id)
+        of those who were not bound: gone, or still undecided because the user has as many connections as he may."""
     def refuse(self, id: int, status: int, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> bool:
         """Answer with an HTTP status (400..599), Content-Type application/json, Content-Length, Connection: close.
         An empty body stands for {"code":status,"message":reason phrase}. No on_close follows."""
@@ -178,6 +188,19 @@ class Engine:
         except_id: int = 0,
     ) -> int:
         """Send to every open connection of these users the frame of its codec (none for that codec: skipped)."""
+    def fan_out_members(
+        self,
+        members: MemberSet,
+        audience: int,
+        sequence: int,
+        frames_by_codec: Mapping[int, Frame],
+        *,
+        ephemeral: bool = False,
+    ) -> int:
+        """The same to those of a large talk's members who are meant (`xinyu._fast.members`): MEMBERS, READERS, SEEING
+        or OTHERS of `sequence`. Costs the smaller of the set and the users who are connected."""
+    def has_member(self, members: MemberSet) -> bool:
+        """Whether one who is in the set, or left a while ago, has an open connection."""
     def fan_out_talk(
         self, talk_id: int, frames_by_codec: Mapping[int, Frame], *, ephemeral: bool = False, except_id: int = 0
     ) -> int:
@@ -220,3 +243,8 @@ class Engine:
         closed_slow, closed_silent, closed_login, closed_expired, closed_protocol, handshake_timeouts, upgrade_timeouts,
         accept_pauses, callback_errors, polls. Live objects: live_memberships;
         of the whole process live_buffers, live_nodes, live_frames."""
+    def expires_at_ms_of(self, id: int) -> int:
+        """As bound; 0: never, stale, or not bound."""
+    def bound_sessions(self) -> bytes:
+        """Native 64-bit pairs (user_id, session_id): one for each connection whose on_close is still to come and will
+        name a user, those included that are being closed."""

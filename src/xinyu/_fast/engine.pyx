@@ -18,7 +18,8 @@ Invariants:
 - Python code runs only inside `poll()`, in the three callbacks (and while an iterable that a caller passed is being
   read, when no pointer is held). A connection that dies is closed at once, but its slot is freed only by the list of
   work, so a pointer is good while one event is handled; after a callback, and after every send, look at `state`.
-- A connection is in its user's and talks' sets exactly while its state is STATE_OPEN.
+- A connection is in its user's and talks' sets exactly while its state is STATE_OPEN. Who is to be its user stands in
+  a batch of logins until then, not in the connection.
 - A connection has no parser while its input is being parsed: `parser` is in its place, and idle at all other times.
 - `interest` is what epoll was told last. No input is watched while there is buffered input, no credit, or a paused
   echo; then HUP or ERR closes the connection at once, since these cannot be masked. While an upgrade is undecided
@@ -34,10 +35,15 @@ from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memmove, memset
+from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 
 from xinyu._fast.connection cimport *
 from xinyu._fast.linux cimport *
+from xinyu._fast.logins cimport (
+    FIRST_EVENT_MOST, LOGINS_MOST, LoginDoor, Logins, login, login_lines, login_read, login_request,
+)
+from xinyu._fast.members cimport AUDIENCES, MemberSet, member_set_pick, member_set_pick_most, member_set_touches
+from xinyu._fast.tokens cimport token_entry
 
 cimport cython
 
@@ -230,6 +236,8 @@ cdef class Engine:
 
     # -- what the caller gave
     cdef object on_upgrade  # callable or None
+    cdef object on_logins  # callable or None
+    cdef LoginDoor login_door  # or None
     cdef object on_message  # callable or None
     cdef object on_close  # callable or None
     cdef object on_error  # callable or None
@@ -268,13 +276,14 @@ cdef class Engine:
     cdef ws_parser parser  # of its frames
     cdef uint8_t *cursor  # of that input
     cdef uint8_t *cursor_end
+    cdef dict logins  # {codec: Logins} of this slice
     cdef uint32_t work_head, work_tail  # links
     cdef int64_t started_ns, deadline_ns
     cdef uint32_t unlooked  # steps since the last look at the clock
     cdef uint32_t tick
     cdef bint in_poll, stop_requested, awake, ticking, timers_behind
     cdef bint accept_paused, accept_full
-    cdef uint32_t accept_retry_due
+    cdef uint32_t accept_retry_due, early_skips
     cdef broadcast broadcasts[MAX_BROADCASTS]
     cdef uint32_t broadcast_head, broadcast_count, broadcast_cursor
     cdef uint64_t broadcast_stalled  # id of the connection that the first broadcast waits for, or 0
@@ -299,10 +308,12 @@ cdef class Engine:
         self,
         *,
         on_upgrade=None,
+        on_logins=None,
         on_message=None,
         on_close=None,
         on_error=None,
         headers=(),
+        LoginDoor login_door=None,
         echo=False,
         max_connections=DEFAULT_MAX_CONNECTIONS,
         max_head_bytes=DEFAULT_MAX_HEAD,
@@ -327,11 +338,16 @@ cdef class Engine:
     ):
         self.epfd = self.timerfd = self.wakefd = -1
         self.made = True
-        for name, value in (("on_upgrade", on_upgrade), ("on_message", on_message), ("on_close", on_close),
-                            ("on_error", on_error)):
+        for name, value in (("on_upgrade", on_upgrade), ("on_logins", on_logins), ("on_message", on_message),
+                            ("on_close", on_close), ("on_error", on_error)):
             if value is not None and not callable(value):
                 raise TypeError(f"{name} must be callable or None")
+        if (on_logins is None) != (login_door is None):
+            raise TypeError("on_logins and login_door need each other")
         self.on_upgrade = on_upgrade
+        self.on_logins = on_logins
+        self.login_door = login_door
+        self.logins = {}
         self.on_message = on_message
         self.on_close = on_close
         self.on_error = on_error
@@ -537,6 +553,10 @@ cdef class Engine:
             if (self.event_next == self.event_count and not self.awake
                     and _now_ns(CLOCK_MONOTONIC) - began_ns < ASK_AGAIN_NS):
                 self._ask_epoll()  # a turn of the loop would cost more than these few events did
+        if self.logins:
+            self._hand_logins_on()
+            if self.stop_requested:
+                return
         now_ns = _now_ns(CLOCK_MONOTONIC)
         self._set_tick(now_ns)
         # What epoll does not know of shares what is left of the slice; each part does a step even if that is nothing.
@@ -545,6 +565,8 @@ cdef class Engine:
         if self.sweep_behind:
             self._sweep()
         self._do_work()
+        if self.logins and not self.stop_requested:  # of connections that were adopted
+            self._hand_logins_on()
         if self.stop_requested:
             return
         self.deadline_ns = ends_ns
@@ -661,10 +683,32 @@ cdef class Engine:
                     continue  # the peer has gone already, or its network reported an error
                 return
             self.n_sockets += 1
-            if self._new_connection(fd, STATE_HANDSHAKE, self.handshake_ticks) == NULL:
-                close(fd)
-            if self._out_of_time():
+            self._greet(fd)
+            if self._out_of_time() or self.accept_paused or self.stop_requested:
                 return
+
+    cdef void _greet(self, int fd) noexcept:
+        """A socket that was accepted. In a storm its request has come already: read before epoll is told of it, it makes
+        no event. Where that is not so it is tried less."""
+        cdef connection *c
+        cdef ssize_t n = -1
+        cdef int error = EAGAIN
+        if self.early_skips:
+            self.early_skips -= 1
+        else:
+            self.n_reads += 1
+            n = socket_recv(fd, self.received, self.max_head + 1)
+            error = errno
+            if n < 0:
+                self.early_skips = EARLY_SKIPS
+        c = self._new_connection(fd, STATE_HANDSHAKE, self.handshake_ticks)
+        if c == NULL:
+            close(fd)
+        elif n > 0:
+            self.n_bytes_in += <uint64_t>n
+            self._receive_head(c, <size_t>n)
+        elif n == 0 or error != EAGAIN and error != EINTR:
+            self._kill(c)
 
     cdef connection *_new_connection(self, int fd, uint8_t state, uint32_t ticks) noexcept:
         """A connection for this non-blocking socket, watched and timed; NULL: no room (fd is left open)."""
@@ -859,8 +903,12 @@ cdef class Engine:
         self.n_upgrades += 1
         c.state = STATE_UNDECIDED
         c.phase_due = self._in_ticks(self.upgrade_ticks)
+        if self.login_door is not None and self._take_login(c, request):
+            if c.state == STATE_UNDECIDED:
+                self._arm_by(c, c.phase_due)
+            return
         if self.on_upgrade is None:
-            self._accept(c, 0, b"", False, 0, b"")
+            self._accept(c, 0, NULL, 0, False, 0, NULL, 0)
             return
         self.unlooked += CALLBACK_STEPS
         try:
@@ -879,6 +927,79 @@ cdef class Engine:
                 self._answer(c, 500, b"", b"")
         if c.state == STATE_UNDECIDED:  # decided at once, it needs no deadline of its own
             self._rearm(c)
+
+    # ---- logins taken here --------------------------------------------------------------------------------------------
+
+    cdef bint _take_login(self, connection *c, upgrade_request *request) noexcept:
+        """Gather an undecided connection whose request holds a good token. False: on_upgrade decides on it."""
+        cdef login_request asked
+        cdef token_entry *token
+        cdef Logins logins
+        cdef login *each
+        if not login_read(request, &asked):
+            return False
+        token = self.login_door.tokens.look_up(asked.token.text, asked.token.length)
+        if (token == NULL or token.claims.expires_at_ms <= _now_ns(CLOCK_REALTIME) // 1000000
+                or self._user_is_full(<uint64_t>token.claims.user_id)):
+            return False
+        try:
+            if self.login_door.has_ended(token.claims.user_id, token.claims.expires_at_ms):
+                return False
+            logins = self.logins.get(asked.codec)
+            if logins is None:
+                logins = self.logins[asked.codec] = Logins(asked.codec)
+        except BaseException as exc:
+            self._report(exc)
+            return False
+        each = &logins.items[logins.count]
+        each.id = connection_id(c)
+        each.user_id = <uint64_t>token.claims.user_id
+        each.expires_at_ms = token.claims.expires_at_ms
+        each.device_at = <uint32_t>(<size_t>asked.device_id.text - <size_t>c.input.data) if asked.device_id.length else 0
+        each.device_length = <uint8_t>asked.device_id.length
+        memset(each.platform, 0, sizeof(each.platform))
+        memcpy(each.platform, asked.platform.text, asked.platform.length)
+        logins.count += 1
+        if logins.count == LOGINS_MOST:
+            self._hand_logins_on()
+        return True
+
+    cdef bint _user_is_full(self, uint64_t user_id) noexcept:
+        cdef idmap_entry *entry = idmap_get(&self.users, user_id)
+        return entry != NULL and entry.count >= self.login_door.connections_per_user
+
+    cdef void _hand_logins_on(self) noexcept:
+        gathered = self.logins
+        self.logins = {}
+        for logins in gathered.values():
+            self.unlooked += CALLBACK_STEPS
+            try:
+                self.on_logins(logins)
+            except BaseException as exc:
+                self._report(exc)
+                self._give_up(<Logins>logins)
+
+    cdef void _give_up(self, Logins logins) noexcept:
+        cdef uint32_t i
+        cdef connection *c
+        for i in range(logins.count):
+            c = table_find(&self.connections, logins.items[i].id)
+            if c != NULL and c.state == STATE_UNDECIDED:
+                self._answer(c, 500, b"", b"")
+
+    cdef bint _admit_login(self, int codec, login *each) noexcept:
+        """False: nobody was bound, and what is still undecided is so because the user is full."""
+        cdef connection *c = table_find(&self.connections, each.id)
+        cdef char event[FIRST_EVENT_MOST]
+        cdef size_t size
+        if c == NULL or c.state != STATE_UNDECIDED or self._user_is_full(each.user_id):
+            return False
+        c.session_id = self.login_door.draw_session(codec)
+        c.expires_at_ms = each.expires_at_ms
+        size = self.login_door.write_first_event(
+            event, codec, c.session_id, each.user_id, <const char *>c.input.data + each.device_at, each.device_length,
+            each.platform, 3 if each.platform[2] else 2)
+        return self._accept(c, codec, login_lines(codec), strlen(login_lines(codec)), False, each.user_id, event, size)
 
     cdef str _peer(self, int fd):
         cdef sockaddr_storage address
@@ -1260,15 +1381,18 @@ cdef class Engine:
         elif (self.holding and total <= HOLD_BYTES or self.deferring) and self._begin_hold(c):
             pass
         else:
-            memset(&message, 0, sizeof(message))
-            vectors[0].iov_base = <void *>head
-            vectors[0].iov_len = head_size
-            vectors[1].iov_base = <void *>body
-            vectors[1].iov_len = body_size
-            message.msg_iov = &vectors[0 if head_size else 1]
-            message.msg_iovlen = 2 if head_size else 1
             self.n_writes += 1
-            n = socket_sendmsg(c.fd, &message)
+            if head_size == 0:
+                n = socket_send(c.fd, body, body_size)
+            else:
+                memset(&message, 0, sizeof(message))
+                vectors[0].iov_base = <void *>head
+                vectors[0].iov_len = head_size
+                vectors[1].iov_base = <void *>body
+                vectors[1].iov_len = body_size
+                message.msg_iov = vectors
+                message.msg_iovlen = 2
+                n = socket_sendmsg(c.fd, &message)
             if n < 0:
                 if errno != EAGAIN and errno != EINTR:
                     self._kill(c)
@@ -1675,25 +1799,28 @@ cdef class Engine:
 
     # ---- upgrades -----------------------------------------------------------------------------------------------------------
 
-    cdef bint _accept(self, connection *c, int codec, bytes lines, bint login_deadline, uint64_t user_id,
-                      bytes first) noexcept:
-        """`lines` are headers of the answer, `first` is the text of a frame that goes with it (b"": none)."""
-        cdef char key[28]
-        cdef uint8_t header[WS_SERVER_HEADER_MAX]
-        cdef size_t header_size = 0
-        cdef bytes answer
-        websocket_accept_key(<const char *>c.input.data + c.input.key, key)
-        try:
-            if first:
-                header_size = ws_header(header, WS_FIN | WS_OP_TEXT, <size_t>PyBytes_GET_SIZE(first))
-            answer = (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                      b"Sec-WebSocket-Accept: " + key[:28] + b"\r\n" + lines + b"\r\n")
-            if first:
-                answer += header[:header_size] + first
-        except BaseException as exc:
-            self._report(exc)
-            self._kill(c)
-            return False
+    cdef bint _accept(self, connection *c, int codec, const char *lines, size_t lines_size, bint login_deadline,
+                      uint64_t user_id, const char *first, size_t first_size) noexcept:
+        """`lines` are headers of the answer, `first` is the text of a frame that goes with it (no bytes: none)."""
+        cdef char small[ANSWER_BYTES]
+        cdef char *answer = small
+        cdef size_t most = UPGRADE_SWITCHING_SIZE + 28 + 4 + lines_size + WS_SERVER_HEADER_MAX + first_size
+        cdef bint is_open
+        if most > sizeof(small):
+            answer = <char *>malloc(most)
+            if answer == NULL:
+                self._kill(c)
+                return False
+        is_open = self._open(c, codec, answer, _write_answer(answer, c, lines, lines_size, first, first_size),
+                             login_deadline, user_id)
+        if is_open and first_size:
+            self.n_messages_out += 1
+        if answer != small:
+            free(answer)
+        return is_open
+
+    cdef bint _open(self, connection *c, int codec, const char *answer, size_t answer_size, bint login_deadline,
+                    uint64_t user_id) noexcept:
         if user_id and not self._join_user(c, user_id):
             self._kill(c)
             return False
@@ -1707,13 +1834,10 @@ cdef class Engine:
         if login_deadline:
             c.flags |= FLAG_LOGIN
             c.phase_due = self._in_ticks(self.login_ticks)
-        if not self._transmit(c, NULL, 0, <const uint8_t *>PyBytes_AS_STRING(answer),
-                              <size_t>PyBytes_GET_SIZE(answer), NULL, KIND_FORCED):
+        if not self._transmit(c, NULL, 0, <const uint8_t *>answer, answer_size, NULL, KIND_FORCED):
             return False
         c.flags |= FLAG_ACCEPTED
         self.n_accepted += 1
-        if first:
-            self.n_messages_out += 1
         c.input.offset = c.input.head
         if c.input.offset == c.input.length:
             self._free_input(c)
@@ -1797,7 +1921,17 @@ cdef class Engine:
         if user_id:
             c.session_id = session_id
             c.expires_at_ms = expires_at_ms
-        return self._accept(c, codec, lines, login_deadline and not user_id, user_id, first)
+        return self._accept(c, codec, PyBytes_AS_STRING(lines), <size_t>PyBytes_GET_SIZE(lines),
+                            login_deadline and not user_id, user_id,
+                            PyBytes_AS_STRING(first), <size_t>PyBytes_GET_SIZE(first))
+
+    def admit(self, Logins logins not None):
+        cdef uint32_t i
+        cdef list left = []
+        for i in range(logins.count):
+            if not self._admit_login(logins.codec, &logins.items[i]):
+                left.append((logins.items[i].id, logins.items[i].user_id))
+        return left
 
     cdef int _set_subprotocol(self, subprotocol) except -1:
         cdef bytes line = _header_lines([("Sec-WebSocket-Protocol", subprotocol)])
@@ -2014,25 +2148,51 @@ cdef class Engine:
         cdef tuple kept = self._by_codec(frames_by_codec, buffers)
         cdef int kind = KIND_EPHEMERAL if ephemeral else KIND_MESSAGE
         cdef uint64_t left_out = except_id if 0 < except_id < 1 << 53 else 0
-        cdef idmap_entry *entry
-        cdef connection *c
-        cdef connection *following
         cdef Py_ssize_t reached = 0
         self._begin_slice()
         try:
             for user_id in user_ids:
-                if not 0 < user_id < 1 << 63:
-                    continue
-                entry = idmap_get(&self.users, user_id)
-                c = table_linked(&self.connections, entry.first) if entry != NULL else NULL
-                while c != NULL:
-                    following = table_linked(&self.connections, c.user_next)  # c may leave by what is sent to it
-                    if buffers[c.codec] != NULL and connection_id(c) != left_out:
-                        if self._fan_to(c, buffers[c.codec], kind):
-                            reached += 1
-                    c = following
+                if 0 < user_id < 1 << 63:
+                    reached += self._fan_to_user(user_id, buffers, kind, left_out)
         finally:
             self._leave_rest()
+        return reached
+
+    def fan_out_members(self, MemberSet members not None, audience, sequence, frames_by_codec, *, ephemeral=False):
+        cdef shared_buffer *buffers[CODECS]
+        cdef tuple kept = self._by_codec(frames_by_codec, buffers)
+        cdef int kind = KIND_EPHEMERAL if ephemeral else KIND_MESSAGE
+        cdef int who = _setting("audience", audience, 0, AUDIENCES - 1)
+        cdef int64_t seen = sequence
+        cdef size_t found, i
+        cdef Py_ssize_t reached = 0
+        # Picked before anything is sent: a connection may leave the set of users by what is sent to it.
+        cdef uint64_t *picked = <uint64_t *>malloc(
+            (member_set_pick_most(&members.set, &self.users) + 1) * sizeof(uint64_t))
+        if picked == NULL:
+            raise MemoryError
+        found = member_set_pick(&members.set, &self.users, who, seen, picked)
+        self._begin_slice()
+        for i in range(found):
+            reached += self._fan_to_user(picked[i], buffers, kind, 0)
+        self._leave_rest()
+        free(picked)
+        return reached
+
+    def has_member(self, MemberSet members not None):
+        return member_set_touches(&members.set, &self.users) != 0
+
+    cdef Py_ssize_t _fan_to_user(self, uint64_t user_id, shared_buffer **buffers, int kind, uint64_t left_out) noexcept:
+        """To all of a user's connections but one; how many were reached."""
+        cdef idmap_entry *entry = idmap_get(&self.users, user_id)
+        cdef connection *c = table_linked(&self.connections, entry.first) if entry != NULL else NULL
+        cdef connection *following
+        cdef Py_ssize_t reached = 0
+        while c != NULL:
+            following = table_linked(&self.connections, c.user_next)  # c may leave by what is sent to it
+            if buffers[c.codec] != NULL and connection_id(c) != left_out and self._fan_to(c, buffers[c.codec], kind):
+                reached += 1
+            c = following
         return reached
 
     def fan_out_talk(self, talk_id, frames_by_codec, *, ephemeral=False, except_id=0):
@@ -2470,6 +2630,52 @@ cdef class Engine:
             "live_nodes": live_nodes,
             "live_frames": live_frames,
         }
+
+    def expires_at_ms_of(self, id):
+        cdef connection *c = self._find(id)
+        return c.expires_at_ms if c != NULL else 0
+
+    def bound_sessions(self):
+        cdef uint32_t i
+        cdef Py_ssize_t count = 0
+        cdef connection *c
+        for i in range(self.connections.used):
+            count += _owes_close(table_at(&self.connections, i))
+        cdef bytes pairs = PyBytes_FromStringAndSize(NULL, count * 2 * sizeof(uint64_t))
+        cdef uint64_t *pair = <uint64_t *>PyBytes_AS_STRING(pairs)
+        for i in range(self.connections.used):
+            c = table_at(&self.connections, i)
+            if _owes_close(c):
+                pair[0], pair[1] = c.user_id, c.session_id
+                pair += 2
+        return pairs
+
+
+cdef bint _owes_close(connection *c) noexcept:
+    """Whether on_close will name a user."""
+    return c.state != STATE_FREE and c.user_id and c.flags & FLAG_ACCEPTED and not c.flags & FLAG_SILENT
+
+
+cdef size_t _write_answer(char *out, connection *c, const char *lines, size_t lines_size, const char *first,
+                          size_t first_size) noexcept:
+    """RFC 6455 section 4.2.2: the answer that opens a connection, and the first frame. Bytes written."""
+    cdef char *at = out
+    memcpy(at, UPGRADE_SWITCHING, UPGRADE_SWITCHING_SIZE)
+    at += UPGRADE_SWITCHING_SIZE
+    websocket_accept_key(<const char *>c.input.data + c.input.key, at)
+    at += 28
+    memcpy(at, b"\r\n", 2)
+    at += 2
+    if lines_size:
+        memcpy(at, lines, lines_size)
+        at += lines_size
+    memcpy(at, b"\r\n", 2)
+    at += 2
+    if first_size:
+        at += ws_header(<uint8_t *>at, WS_FIN | WS_OP_TEXT, first_size)
+        memcpy(at, first, first_size)
+        at += first_size
+    return <size_t>at - <size_t>out
 
 
 cdef void _send_at_once(int fd) noexcept:

@@ -1,7 +1,7 @@
 """The Rock RPC frame codec: bytes in, frames out, and the way back. The mechanism is described in rock.pyx."""
 
 from collections.abc import Iterable
-from typing import Final, Literal, TypeAlias, final
+from typing import Final, Literal, Self, TypeAlias, final
 
 from typing_extensions import Buffer
 
@@ -35,12 +35,11 @@ class ProtocolError(Exception):
     frames: tuple[Frame, ...]
     def __init__(self, reason: _Reason, text: str, frames: Iterable[Frame] = ()) -> None: ...
 
-@final
 class Request:
     """A call: `sn` pairs it with its RESPONSE on this connection. trace_id is "" when there is none."""
 
     __match_args__: Final = ("sn", "cmd", "trace_id", "body")
-    def __new__(cls, sn: int = 0, cmd: int = 0, trace_id: str = "", body: bytes = b"") -> Request: ...
+    def __new__(cls, sn: int = 0, cmd: int = 0, trace_id: str = "", body: bytes = b"") -> Self: ...
     @property
     def sn(self) -> int: ...
     @property
@@ -51,6 +50,16 @@ class Request:
     def body(self) -> bytes: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class Call(Request):
+    """A REQUEST whose body began with a head: how long the caller waits, and his name. `body` is what follows it."""
+
+    __match_args__: Final = ("sn", "cmd", "trace_id", "body", "timeout_s", "caller")
+    @property
+    def timeout_s(self) -> float: ...
+    @property
+    def caller(self) -> str: ...
 
 @final
 class Response:
@@ -94,10 +103,13 @@ class Notify:
 class Decoder:
     """Cuts one connection's byte stream into frames. Not for use by two threads at once.
 
-    dialect: as the peer is set. max_length: bound of a payload in bytes, 2 to 2**31 - 1.
+    dialect: as the peer is set. max_length: bound of a payload in bytes, 2 to 2**31 - 1. heads: a REQUEST whose body
+    begins with a head comes as a Call.
     """
 
-    def __new__(cls, dialect: _Dialect = "trace", max_length: int = ...) -> Decoder: ...
+    def __new__(cls, dialect: _Dialect = "trace", max_length: int = ..., heads: bool = False) -> Decoder: ...
+    @property
+    def heads(self) -> bool: ...
     @property
     def dialect(self) -> _Dialect: ...
     @property
@@ -156,3 +168,37 @@ def encode_notify(
     max_length: int = ...,
 ) -> bytes:
     """One NOTIFY frame. Otherwise as encode_request."""
+
+@final
+class Encoder:
+    """Writes one end's frames: calls of one caller, and answers.
+
+    Dialect and limits as for Decoder and encode_request. caller: who calls, in ASCII, at most 255 characters;
+    ValueError otherwise. Where a payload does not fit, its methods raise as encode_request does.
+    """
+
+    def __new__(
+        cls,
+        dialect: _Dialect = "trace",
+        *,
+        caller: str = "",
+        gzip_min_length: int = ...,
+        gzip_level: int = ...,
+        max_length: int = ...,
+    ) -> Encoder: ...
+    @property
+    def dialect(self) -> _Dialect: ...
+    @property
+    def gzip_min_length(self) -> int: ...
+    @property
+    def gzip_level(self) -> int: ...
+    @property
+    def max_length(self) -> int: ...
+    def call(self, sn: int, cmd: int, trace_id: str, timeout_s: float, request: bytes) -> bytes:
+        """One REQUEST frame with a head. `timeout_s` counts in whole milliseconds."""
+
+    def request(self, sn: int, cmd: int, body: bytes, trace_id: str = "") -> bytes:
+        """One REQUEST frame without a head."""
+
+    def answer(self, asked: Request, result: int, result_str: str, body: bytes) -> bytes:
+        """The RESPONSE to `asked`: it repeats sn, cmd and trace id."""

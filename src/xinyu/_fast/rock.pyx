@@ -11,6 +11,16 @@ body; which dialect a peer speaks cannot be read off a frame, it is a setting.
     REQUEST  sn, cmd, [trace_id], body        RESPONSE  sn, cmd, result, result_str, [trace_id], body
     NOTIFY   notify, [trace_id], body
 
+What a REQUEST between our own processes carries besides stands at the head of its body, in both dialects
+(contract: rock-rpc, "what the trace dialect must carry besides"):
+
+    1 byte   version of the head, 1
+    4 bytes  how long the caller waits, milliseconds, unsigned big-endian: a span, so that clocks need not agree
+    1 byte   length of the caller's name, then the name in ASCII
+    the rest is the request in protobuf
+
+An Encoder writes it, and a Decoder that is told to reads it, at no cost of a second copy of the body.
+
 Decoding. Frames that lie whole in the bytes given to `feed` are parsed where they are; only an unfinished frame is kept,
 in one buffer that grows with what has arrived and not with what the header promised. So a decoder owns at most one
 frame, and 8 bytes that announce 64 MiB cost 8 bytes. Every length is compared with the bytes left before it is used. The first
@@ -28,7 +38,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -45,6 +55,8 @@ cdef enum:
     # A buffer up to this size stays with its decoder for the next unfinished frame; a larger one is given back.
     KEPT_BUFFER_BYTES = 16384
     GZIP_WINDOW_BITS = 31  # zlib: 15 + 16 = RFC 1952 container
+    HEAD_VERSION = 1
+    HEAD_BYTES = 6  # and the caller's name
 
 cdef enum Type:
     REQUEST = 1
@@ -96,7 +108,6 @@ class ProtocolError(Exception):
         self.frames = tuple(frames)
 
 
-@cython.final
 @cython.freelist(64)
 cdef class Request:
     """A call: `sn` pairs it with its RESPONSE on this connection. trace_id is "" when there is none."""
@@ -115,7 +126,7 @@ cdef class Request:
         self.body = body
 
     def __eq__(self, other):
-        if not isinstance(other, Request):
+        if type(other) is not Request:
             return NotImplemented
         cdef Request that = <Request>other
         return (
@@ -127,6 +138,38 @@ cdef class Request:
 
     def __repr__(self):
         return f"Request(sn={self.sn}, cmd={self.cmd}, trace_id={self.trace_id!r}, body={self.body!r})"
+
+
+@cython.final
+cdef class Call(Request):
+    """A REQUEST whose body began with a head; `body` is what follows it."""
+
+    cdef readonly double timeout_s
+    cdef readonly str caller
+
+    __match_args__ = ("sn", "cmd", "trace_id", "body", "timeout_s", "caller")
+
+    def __eq__(self, other):
+        if type(other) is not Call:
+            return NotImplemented
+        cdef Call that = <Call>other
+        return (
+            self.sn == that.sn
+            and self.cmd == that.cmd
+            and self.trace_id == that.trace_id
+            and self.body == that.body
+            and self.timeout_s == that.timeout_s
+            and self.caller == that.caller
+        )
+
+    def __hash__(self):
+        return hash((4, self.sn, self.cmd, self.trace_id, self.body, self.timeout_s, self.caller))
+
+    def __repr__(self):
+        return (
+            f"Call(sn={self.sn}, cmd={self.cmd}, trace_id={self.trace_id!r}, body={self.body!r}, "
+            f"timeout_s={self.timeout_s}, caller={self.caller!r})"
+        )
 
 
 @cython.final
@@ -324,6 +367,23 @@ cdef Fault _read_fields(const uint8_t *payload, Py_ssize_t size, bint trace, Fie
     return OK if cursor.left == 0 else TRAILING
 
 
+cdef bint _read_head(Span *body, uint32_t *timeout_ms, Span *caller) noexcept nogil:
+    """Moves `body` behind its head. False, and nothing moved: it begins with none."""
+    cdef const uint8_t *p = body.start
+    cdef Py_ssize_t i
+    if body.size < HEAD_BYTES or p[0] != HEAD_VERSION or body.size < HEAD_BYTES + p[5]:
+        return False
+    caller.start = p + HEAD_BYTES
+    caller.size = p[5]
+    for i in range(caller.size):
+        if caller.start[i] >= 0x80:
+            return False
+    timeout_ms[0] = (<uint32_t>p[1] << 24) | (<uint32_t>p[2] << 16) | (<uint32_t>p[3] << 8) | <uint32_t>p[4]
+    body.start += HEAD_BYTES + caller.size
+    body.size -= HEAD_BYTES + caller.size
+    return True
+
+
 cdef inline str _text(Span span):
     if span.size == 0:
         return ""
@@ -353,12 +413,15 @@ cdef class Decoder:
     """Cuts one connection's byte stream into frames. Not for use by two threads at once.
 
     dialect: "base" or "trace", as the peer is set. max_length: the payload's length must be below it, in bytes, as sent
-    and again when inflated.
+    and again when inflated. heads: a REQUEST whose body begins with a head of ours comes as a Call.
     """
 
     cdef readonly str dialect
     cdef readonly Py_ssize_t max_length
+    cdef readonly bint heads
     cdef bint trace
+    cdef bytes caller_bytes  # the last caller's name and what it came from: those of a connection are nearly always one
+    cdef str caller
     cdef bint running  # zlib releases the interpreter's lock in the middle of a feed
     cdef Fault fault  # the stream's first fault, kept for good
     cdef uint8_t *buffer  # the unfinished frame, header included
@@ -367,8 +430,11 @@ cdef class Decoder:
     cdef bint is_gzip  # of the unfinished frame, once its header is whole
     cdef Py_ssize_t frame_size  # 0 while its header is not whole
 
-    def __cinit__(self, str dialect not None = "trace", Py_ssize_t max_length = MAX_LENGTH):
+    def __cinit__(self, str dialect not None = "trace", Py_ssize_t max_length = MAX_LENGTH, bint heads = False):
         self.trace = _is_trace(dialect)
+        self.heads = heads
+        self.caller_bytes = b""
+        self.caller = ""
         self.dialect = dialect
         if not 1 < max_length <= 0x7FFFFFFF:
             raise ValueError(f"max_length is {max_length}, must be in 2..{0x7FFFFFFF}")
@@ -496,6 +562,9 @@ cdef class Decoder:
         fault = _read_fields(payload, size, self.trace, &fields)
         if fault != OK:
             return fault
+        cdef Span caller
+        cdef uint32_t timeout_ms = 0
+        cdef bint is_call = self.heads and fields.type == REQUEST and _read_head(&fields.body, &timeout_ms, &caller)
         cdef bytes body = PyBytes_FromStringAndSize(<const char *>fields.body.start, fields.body.size)
         cdef str trace_id
         cdef str result_str
@@ -507,9 +576,19 @@ cdef class Decoder:
             return TEXT
         # Filled in here, not by their constructors, which would make Python integers only to read them again.
         cdef Request request
+        cdef Call call
         cdef Response response
         cdef Notify notify
-        if fields.type == REQUEST:
+        if is_call:
+            call = Call.__new__(Call)
+            call.sn = fields.sn
+            call.cmd = fields.cmd
+            call.trace_id = trace_id
+            call.body = body
+            call.timeout_s = timeout_ms / 1000.0
+            call.caller = self._caller_of(caller)
+            frames.append(call)
+        elif fields.type == REQUEST:
             request = Request.__new__(Request)
             request.sn = fields.sn
             request.cmd = fields.cmd
@@ -532,6 +611,15 @@ cdef class Decoder:
             notify.body = body
             frames.append(notify)
         return OK
+
+
+    cdef str _caller_of(self, Span name):
+        if name.size != PyBytes_GET_SIZE(self.caller_bytes) or memcmp(
+            name.start, PyBytes_AS_STRING(self.caller_bytes), name.size
+        ):
+            self.caller_bytes = PyBytes_FromStringAndSize(<const char *>name.start, name.size)
+            self.caller = self.caller_bytes.decode("ascii")
+        return self.caller
 
 
 cdef object _error(Fault fault, frames):
@@ -576,13 +664,12 @@ cdef inline void _write_header(uint8_t *p, uint8_t flags, Py_ssize_t length) noe
 
 
 cdef bytes _frame(
-    Type type, str dialect, uint32_t sn, uint32_t cmd, uint32_t result, str result_str, str trace_id, bytes body,
-    Py_ssize_t gzip_min_length, int gzip_level, Py_ssize_t max_length,
+    Type type, bint trace, uint32_t sn, uint32_t cmd, uint32_t result, str result_str, str trace_id,
+    const uint8_t *head, Py_ssize_t head_size, bytes body, Py_ssize_t gzip_min_length, int gzip_level, Py_ssize_t max_length,
 ):
-    cdef bint trace = _is_trace(dialect)
     cdef Py_ssize_t result_size = 0
     cdef Py_ssize_t trace_size = 0
-    cdef Py_ssize_t body_size = PyBytes_GET_SIZE(body)
+    cdef Py_ssize_t body_size = head_size + PyBytes_GET_SIZE(body)
     cdef const char *result_text = NULL
     cdef const char *trace_text = NULL
     if not 1 < max_length <= 0x7FFFFFFF:
@@ -612,8 +699,11 @@ cdef bytes _frame(
         p = _write_span(p, result_text, result_size)
     if trace:
         p = _write_span(p, trace_text, trace_size)
-    p = _write_span(p, PyBytes_AS_STRING(body), body_size)
-    assert p == start + HEADER_BYTES + size
+    p = _write_varint(p, <uint64_t>body_size)
+    if head_size:
+        memcpy(p, head, head_size)
+    memcpy(p + head_size, PyBytes_AS_STRING(body), body_size - head_size)
+    assert p + body_size == start + HEADER_BYTES + size
     _write_header(start, 0, size)
     if size < gzip_min_length:
         return frame
@@ -645,7 +735,9 @@ def encode_request(
     A payload of gzip_min_length bytes or more is sent as a gzip member of gzip_level (0 to 9, -1 = zlib's default).
     Raises ProtocolError("length") for one that is not below max_length, OverflowError for a number beyond 32 bits.
     """
-    return _frame(REQUEST, dialect, sn, cmd, 0, None, trace_id, body, gzip_min_length, gzip_level, max_length)
+    return _frame(
+        REQUEST, _is_trace(dialect), sn, cmd, 0, None, trace_id, NULL, 0, body, gzip_min_length, gzip_level, max_length
+    )
 
 
 def encode_response(
@@ -663,7 +755,8 @@ def encode_response(
 ):
     """One RESPONSE frame; it repeats the REQUEST's sn, cmd and trace_id. Otherwise as encode_request."""
     return _frame(
-        RESPONSE, dialect, sn, cmd, result, result_str, trace_id, body, gzip_min_length, gzip_level, max_length
+        RESPONSE, _is_trace(dialect), sn, cmd, result, result_str, trace_id, NULL, 0, body,
+        gzip_min_length, gzip_level, max_length,
     )
 
 
@@ -678,4 +771,70 @@ def encode_notify(
     Py_ssize_t max_length = MAX_LENGTH,
 ):
     """One NOTIFY frame. Otherwise as encode_request."""
-    return _frame(NOTIFY, dialect, notify, 0, 0, None, trace_id, body, gzip_min_length, gzip_level, max_length)
+    return _frame(
+        NOTIFY, _is_trace(dialect), notify, 0, 0, None, trace_id, NULL, 0, body, gzip_min_length, gzip_level, max_length
+    )
+
+
+@cython.final
+cdef class Encoder:
+    """Writes one end's frames: calls of one caller, and answers. Dialect and limits as for Decoder and encode_request.
+
+    caller: who calls, in ASCII, at most 255 characters.
+    """
+
+    cdef readonly str dialect
+    cdef readonly Py_ssize_t gzip_min_length
+    cdef readonly int gzip_level
+    cdef readonly Py_ssize_t max_length
+    cdef bint trace
+    cdef uint8_t head[HEAD_BYTES + 255]  # of a call; its time is written in for each
+    cdef Py_ssize_t head_size
+
+    def __cinit__(
+        self,
+        str dialect not None = "trace",
+        *,
+        str caller not None = "",
+        Py_ssize_t gzip_min_length = GZIP_MIN_LENGTH,
+        int gzip_level = GZIP_LEVEL,
+        Py_ssize_t max_length = MAX_LENGTH,
+    ):
+        self.trace = _is_trace(dialect)
+        self.dialect = dialect
+        self.gzip_min_length = gzip_min_length
+        self.gzip_level = gzip_level
+        self.max_length = max_length
+        cdef bytes name = caller.encode("ascii")
+        if len(name) > 255:
+            raise ValueError(f"a caller's name has at most 255 characters, this has {len(name)}")
+        self.head[0] = HEAD_VERSION
+        self.head[5] = <uint8_t>len(name)
+        memcpy(self.head + HEAD_BYTES, PyBytes_AS_STRING(name), len(name))
+        self.head_size = HEAD_BYTES + len(name)
+
+    def call(self, uint32_t sn, uint32_t cmd, str trace_id not None, double timeout_s, bytes request not None):
+        """One REQUEST frame with a head. `timeout_s` counts in whole milliseconds."""
+        cdef uint32_t timeout_ms = <uint32_t>min(timeout_s * 1000.0, <double>0xFFFFFFFF) if timeout_s > 0 else 0
+        self.head[1] = <uint8_t>(timeout_ms >> 24)
+        self.head[2] = <uint8_t>((timeout_ms >> 16) & 0xFF)
+        self.head[3] = <uint8_t>((timeout_ms >> 8) & 0xFF)
+        self.head[4] = <uint8_t>(timeout_ms & 0xFF)
+        return _frame(
+            REQUEST, self.trace, sn, cmd, 0, None, trace_id, self.head, self.head_size, request,
+            self.gzip_min_length, self.gzip_level, self.max_length,
+        )
+
+    def request(self, uint32_t sn, uint32_t cmd, bytes body not None, str trace_id not None = ""):
+        """One REQUEST frame without a head."""
+        return _frame(
+            REQUEST, self.trace, sn, cmd, 0, None, trace_id, NULL, 0, body,
+            self.gzip_min_length, self.gzip_level, self.max_length,
+        )
+
+    def answer(self, Request asked not None, uint32_t result, str result_str not None, bytes body not None):
+        """The RESPONSE to `asked`, a Request or Call."""
+        return _frame(
+            RESPONSE, self.trace, asked.sn, asked.cmd, result, result_str, asked.trace_id, NULL, 0, body,
+            self.gzip_min_length, self.gzip_level, self.max_length,
+        )

@@ -1,4 +1,5 @@
-"""What verified access tokens say, kept by a digest of their text, so that one that comes again is not verified again.
+"""What access tokens say: verified here where they have the plain form (access_token.h), and kept by a digest of their
+text, so that one that comes again is not verified again.
 
 Entries of 64 bytes stand in chunks (arena.h) in the order in which they came; an open table of 4-byte numbers (linear
 probing, at most three quarters full) finds them. Both grow as they fill, up to `max_entries`: some 75 bytes a token.
@@ -14,13 +15,13 @@ hand goes round, and each entry that it finds used loses its mark and stays. Aft
 where it stands, so that the work of one call is bounded. One that came once is the first to go.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset, strlen
 
-from xinyu._fast.connection cimport ARENA_CHUNK, arena, arena_at, arena_free, arena_grow
+from xinyu._fast.connection cimport ARENA_CHUNK, arena_at, arena_free, arena_grow
 
 cimport cython
 
@@ -30,25 +31,15 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
-cdef extern from "siphash.h":
-    void siphash_128(const uint8_t *key, const uint8_t *data, size_t n, uint64_t *digest) noexcept
-
 cdef enum:
-    TOKEN_ID_BYTES = 24
-    PLATFORM_BYTES = 7
     FIRST_PLACES = 128  # a power of two
     MOST_ENTRIES = 16777216
     LOOKS = 32
 
 MAX_LOOKS = LOOKS
-
-cdef struct entry:
-    uint64_t digest[2]
-    int64_t user_id
-    int64_t expires_at_ms
-    char token_id[TOKEN_ID_BYTES]  # filled up with zeros
-    char platform[PLATFORM_BYTES]  # likewise
-    uint8_t used  # since the hand came by
+SHA_IMPLEMENTATIONS = tuple(
+    name for name, level in (("portable", SHA_PORTABLE), ("sha-ni", SHA_NI)) if sha_has(level)
+)
 
 
 def siphash(bytes key not None, bytes data not None):
@@ -61,23 +52,35 @@ def siphash(bytes key not None, bytes data not None):
     return b"".join([int(digest[i]).to_bytes(8, "little") for i in range(2)])
 
 
+def sign_hs256(bytes secret not None, bytes data not None, str implementation not None):
+    """HMAC-SHA256, 32 bytes, by one of SHA_IMPLEMENTATIONS. For tests."""
+    global sha_chosen
+    cdef hmac_sha256_key key
+    cdef uint8_t digest[SHA256_DIGEST]
+    cdef int before = sha_chosen
+    if implementation not in SHA_IMPLEMENTATIONS:
+        raise ValueError(f"not here: {implementation}")
+    sha_chosen = SHA_NI if implementation == "sha-ni" else SHA_PORTABLE
+    hmac_sha256_set(&key, <const uint8_t *>PyBytes_AS_STRING(secret), len(secret))
+    hmac_sha256(&key, <const uint8_t *>PyBytes_AS_STRING(data), len(data), digest)
+    sha_chosen = before
+    return PyBytes_FromStringAndSize(<char *>digest, SHA256_DIGEST)
+
+
 @cython.final
 cdef class VerifiedTokens:
     """See tokens.pyi."""
 
-    cdef uint8_t key[16]
-    cdef arena entries
-    cdef uint32_t count, limit, hand
-    cdef uint32_t *places  # number of the entry + 1, 0: free
-    cdef uint32_t place_count
-
-    def __cinit__(self, Py_ssize_t max_entries):
+    def __cinit__(self, Py_ssize_t max_entries, bytes secret not None=b""):
         if not 1 <= max_entries <= MOST_ENTRIES:
             raise ValueError(f"max_entries must lie between 1 and {MOST_ENTRIES}")
+        self.is_keyed = len(secret) != 0
+        if self.is_keyed:
+            hmac_sha256_set(&self.signing, <const uint8_t *>PyBytes_AS_STRING(secret), len(secret))
         cdef bytes key = os.urandom(16)
         memcpy(self.key, PyBytes_AS_STRING(key), 16)
         self.limit = <uint32_t>max_entries
-        self.entries.item_bytes = sizeof(entry)
+        self.entries.item_bytes = sizeof(token_entry)
         self.places = <uint32_t *>calloc(FIRST_PLACES, sizeof(uint32_t))
         if self.places == NULL:
             raise MemoryError
@@ -92,53 +95,73 @@ cdef class VerifiedTokens:
 
     @property
     def size_bytes(self):
-        return self.entries.chunk_count * ARENA_CHUNK * sizeof(entry) + self.place_count * sizeof(uint32_t)
+        return self.entries.chunk_count * ARENA_CHUNK * sizeof(token_entry) + self.place_count * sizeof(uint32_t)
 
     def get(self, str token not None):
-        cdef uint64_t digest[2]
-        cdef entry *found
-        cdef uint32_t link
-        if not self._digest(token, digest):
+        cdef Py_ssize_t size
+        cdef const char *text
+        cdef token_entry *found
+        if not PyUnicode_IS_ASCII(token):
             return None
-        link = self._find(digest)
-        if link == 0:
+        text = PyUnicode_AsUTF8AndSize(token, &size)
+        found = self.look_up(text, <size_t>size)
+        if found == NULL:
             return None
-        found = self._at(link - 1)
-        found.used = 1
         return (
-            found.user_id,
-            _text(found.token_id, TOKEN_ID_BYTES),
-            _text(found.platform, PLATFORM_BYTES),
-            found.expires_at_ms,
+            found.claims.user_id,
+            _text(found.claims.token_id, ACCESS_TOKEN_ID),
+            _text(found.claims.platform, ACCESS_TOKEN_PLATFORM),
+            found.claims.expires_at_ms,
         )
+
+    cdef token_entry *look_up(self, const char *token, size_t n) noexcept:
+        """Good until the next call of anything here. NULL: unknown, and not of the plain form or not signed by us."""
+        cdef token_entry fresh
+        cdef uint32_t link
+        cdef token_entry *found
+        memset(&fresh, 0, sizeof(fresh))
+        siphash_128(self.key, <const uint8_t *>token, n, fresh.digest)
+        link = self._find(fresh.digest)
+        if link:
+            found = self._at(link - 1)
+            found.claims.mark = 1
+            return found
+        if not self.is_keyed or not access_token_read(&self.signing, token, n, &fresh.claims):
+            return NULL
+        return self._enter(&fresh)
 
     def put(self, str token not None, int64_t user_id, str token_id not None, str platform not None,
             int64_t expires_at_ms):
-        cdef entry fresh
-        cdef entry *known
-        cdef uint32_t link, number
+        cdef token_entry fresh
+        cdef uint32_t link
         memset(&fresh, 0, sizeof(fresh))
-        if (not self._digest(token, fresh.digest) or not _keep(token_id, fresh.token_id, TOKEN_ID_BYTES)
-                or not _keep(platform, fresh.platform, PLATFORM_BYTES)):
+        if (not self._digest(token, fresh.digest) or not _keep(token_id, fresh.claims.token_id, ACCESS_TOKEN_ID)
+                or not _keep(platform, fresh.claims.platform, ACCESS_TOKEN_PLATFORM)):
             return False
-        fresh.user_id = user_id
-        fresh.expires_at_ms = expires_at_ms
+        fresh.claims.user_id = user_id
+        fresh.claims.expires_at_ms = expires_at_ms
         link = self._find(fresh.digest)
         if link:
-            known = self._at(link - 1)
-            fresh.used = known.used
-            known[0] = fresh
-            return True
+            fresh.claims.mark = self._at(link - 1).claims.mark
+            self._at(link - 1)[0] = fresh
+        elif self._enter(&fresh) == NULL:
+            raise MemoryError
+        return True
+
+    cdef token_entry *_enter(self, const token_entry *fresh) noexcept:
+        """A token that is not here. NULL: no memory, and all is as it was."""
+        cdef uint32_t number
         if self.count < self.limit:
-            self._make_room()
+            if not self._make_room():
+                return NULL
             number = self.count
             self.count += 1
         else:
             number = self._choose()
             self._take_out(number)
-        self._at(number)[0] = fresh
+        self._at(number)[0] = fresh[0]
         self._put_in(number)
-        return True
+        return self._at(number)
 
     def discard(self, str token not None):
         cdef uint64_t digest[2]
@@ -170,14 +193,14 @@ cdef class VerifiedTokens:
         siphash_128(self.key, <const uint8_t *>text, <size_t>size, digest)
         return True
 
-    cdef entry *_at(self, uint32_t number) noexcept:
-        return <entry *>arena_at(&self.entries, number)
+    cdef token_entry *_at(self, uint32_t number) noexcept:
+        return <token_entry *>arena_at(&self.entries, number)
 
     cdef uint32_t _find(self, const uint64_t *digest) noexcept:
         """Number of the entry + 1, or 0."""
         cdef uint32_t mask = self.place_count - 1
         cdef uint32_t place = <uint32_t>(digest[0] & mask)
-        cdef entry *each
+        cdef token_entry *each
         while self.places[place]:
             each = self._at(self.places[place] - 1)
             if each.digest[0] == digest[0] and each.digest[1] == digest[1]:
@@ -210,29 +233,29 @@ cdef class VerifiedTokens:
             place = (place + 1) & mask
         self.places[hole] = 0
 
-    cdef int _make_room(self) except -1:
-        """For one more entry."""
+    cdef bint _make_room(self) noexcept:
+        """For one more entry. False: no memory."""
         cdef uint32_t *places
         cdef uint32_t number
         if self.count == self.entries.chunk_count * ARENA_CHUNK and not arena_grow(&self.entries):
-            raise MemoryError
+            return False
         if <uint64_t>4 * (self.count + 1) > <uint64_t>3 * self.place_count:
             places = <uint32_t *>calloc(2 * <size_t>self.place_count, sizeof(uint32_t))
             if places == NULL:
-                raise MemoryError
+                return False
             free(self.places)
             self.places = places
             self.place_count *= 2
             for number in range(self.count):
                 self._put_in(number)
-        return 0
+        return True
 
     cdef uint32_t _choose(self) noexcept:
         """The entry that has to go."""
         cdef uint32_t chosen
         cdef int looks = 0
-        while self._at(self.hand).used and looks < LOOKS:
-            self._at(self.hand).used = 0
+        while self._at(self.hand).claims.mark and looks < LOOKS:
+            self._at(self.hand).claims.mark = 0
             self._turn()
             looks += 1
         chosen = self.hand

@@ -14,6 +14,12 @@
 
 #define UPGRADE_MAX_HEADERS 100
 
+/* The answer (section 4.2.2) up to the 28 characters of its key. */
+#define UPGRADE_SWITCHING                                                                        \
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
+    "Sec-WebSocket-Accept: "
+#define UPGRADE_SWITCHING_SIZE (sizeof UPGRADE_SWITCHING - 1)
+
 typedef struct span {
     const char *text;
     size_t length;

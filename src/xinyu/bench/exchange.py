@@ -60,8 +60,10 @@ class Exchange(Driver):
         senders: int = 1,
         in_flight: int = 1,
         text: bytes,
+        further_urls: Sequence[str] = (),
     ) -> None:
-        """`senders`: of each talk."""
+        """`senders`: of each talk. `further_urls`: other doors of the same server; the members of a talk take the doors
+        in turn, the next talk's from the next door on."""
         require(1 <= in_flight <= MAX_IN_FLIGHT, f"a sender has 1 to {MAX_IN_FLIGHT} messages in flight")
         require(1 <= len(text) <= MAX_TEXT_BYTES, f"a text has 1 to {MAX_TEXT_BYTES} bytes")
         require(in_flight * len(text) <= _MAX_BYTES_IN_FLIGHT, "that are too many bytes in flight")
@@ -80,12 +82,21 @@ class Exchange(Driver):
             in_flight=in_flight,
             mask=os.urandom(4),
         )
-        target = resolve(
-            f"{websocket_url}?device_id=bench-{run}&platform=pc",
-            subprotocol=SUBPROTOCOL,
-            tokens=[member.token for member in members],
-        )
-        opened = iter(asyncio.run(_open_all(target, options.patience_s)))
+        targets = [
+            resolve(
+                f"{url}?device_id=bench-{run}&platform=pc",
+                subprotocol=SUBPROTOCOL,
+                tokens=[member.token for member in members],
+            )
+            for url in (websocket_url, *further_urls)
+        ]
+        doors = [
+            targets[(turn + place) % len(targets)]
+            for turn, talk in enumerate(talks)
+            for place in range(len(talk.members))
+        ]
+        handshakes = [(door, door.requests[number]) for number, door in enumerate(doors)]
+        opened = iter(asyncio.run(_open_all(handshakes, options.patience_s)))
         for talk in talks:
             connections = [next(opened) for _ in talk.members]
             self.load.add_talk(
@@ -168,11 +179,13 @@ class Exchange(Driver):
         )
 
 
-async def _open_all(target: Target, timeout_s: float) -> list[tuple[socket.socket, bytes]]:
-    """A connection for each request of the target, with what came after its answer's head."""
+async def _open_all(
+    handshakes: Sequence[tuple[Target, bytes]], timeout_s: float
+) -> list[tuple[socket.socket, bytes]]:
+    """A connection for each request, to its target, with what came after its answer's head."""
     gate = asyncio.Semaphore(_OPENED_AT_ONCE)
 
-    async def open_one(request: bytes) -> tuple[socket.socket, bytes]:
+    async def open_one(target: Target, request: bytes) -> tuple[socket.socket, bytes]:
         async with gate:
             sock = socket.socket(target.family, socket.SOCK_STREAM)
             try:
@@ -188,7 +201,7 @@ async def _open_all(target: Target, timeout_s: float) -> list[tuple[socket.socke
                 sock.close()
                 raise
 
-    tasks = [asyncio.ensure_future(open_one(request)) for request in target.requests]
+    tasks = [asyncio.ensure_future(open_one(target, request)) for target, request in handshakes]
     try:
         return await asyncio.gather(*tasks)
     except BaseException:

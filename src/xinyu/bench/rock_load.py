@@ -16,7 +16,7 @@ from typing import Any
 
 from xinyu._fast import histogram, rock
 from xinyu.bench.error import BenchError
-from xinyu.rpc import rock_head, rock_proof
+from xinyu.rpc import rock_proof
 
 _READ_BYTES = 1 << 18
 
@@ -40,9 +40,9 @@ class RockLoad:
     ) -> None:
         self._latency = latency
         self._expected = expected
-        request = rock_head.encode(timeout_s, rock_head.encode_caller("bench"), body)
+        encoder = rock.Encoder(caller="bench")
         self._frames = [
-            rock.encode_request("trace", place, command, request, f"{place:032x}") for place in range(in_flight)
+            encoder.call(place, command, f"{place:032x}", timeout_s, body) for place in range(in_flight)
         ]
         self._begun_ns = [0] * in_flight
         self._free: deque[int] = deque(range(in_flight))

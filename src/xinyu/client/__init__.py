@@ -6,13 +6,25 @@
         await client.send_text(SINGLE, peer_id, "hello")
 
 Reading order: `client` (the front), `replica` (what a device holds and how it catches up), `outgoing` (messages on
-their way), `connection` (the socket), `api` (REST), `shapes` (what crosses the wire), `notices`, `ranges`, `backoff`,
-`errors`.
+their way), `connection` (the socket), `api` (REST), `uploads` (files), `shapes` (what crosses the wire), `notices`,
+`ranges`, `backoff`, `errors`.
 """
 
 from __future__ import annotations
 
-from xinyu.client.api import Application, Contact, GroupMember, OwnDetail, Session, Token, User
+from xinyu.client.api import (
+    Application,
+    Contact,
+    ContactGroup,
+    Emoticon,
+    GroupDetail,
+    GroupMember,
+    OwnDetail,
+    PublicGroup,
+    Session,
+    Token,
+    User,
+)
 from xinyu.client.client import Client, EventStream
 from xinyu.client.errors import (
     ApiError,
@@ -47,7 +59,8 @@ from xinyu.client.notices import (
 )
 from xinyu.client.outgoing import Outgoing, Send, new_msg_id
 from xinyu.client.replica import Conversation, HistoryPage, Replica
-from xinyu.client.shapes import GROUP, SINGLE, Member, OwnMembership, Profile, Record
+from xinyu.client.shapes import GROUP, SINGLE, Member, OwnMembership, Profile, ReactionCount, Record
+from xinyu.client.uploads import Media, Uploads
 
 __all__ = [
     "GROUP",
@@ -59,10 +72,15 @@ __all__ = [
     "ClosedError",
     "ConnectionChanged",
     "Contact",
+    "ContactGroup",
     "Conversation",
+    "Emoticon",
     "EventStream",
+    "Forwarded",
+    "GroupDetail",
     "GroupMember",
     "HistoryPage",
+    "Media",
     "Member",
     "NetworkError",
     "NotConnected",
@@ -76,6 +94,9 @@ __all__ = [
     "PeerRead",
     "Profile",
     "ProtocolError",
+    "PublicGroup",
+    "ReactionCount",
+    "Reactor",
     "ReadChanged",
     "Record",
     "RecordAdded",
@@ -96,6 +117,8 @@ __all__ = [
     "Token",
     "Typing",
     "UnknownTalk",
+    "Uploads",
     "User",
+    "Version",
     "new_msg_id",
 ]

@@ -20,7 +20,8 @@ import secrets
 import time
 import weakref
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any, Final, Self
@@ -28,9 +29,23 @@ from typing import Any, Final, Self
 import msgspec
 
 from xinyu.client import notices
-from xinyu.client.api import Api, Application, Contact, GroupMember, OwnDetail, Session, Token, User
+from xinyu.client.api import (
+    Api,
+    Application,
+    Contact,
+    ContactGroup,
+    Emoticon,
+    Forwarded,
+    GroupMember,
+    OwnDetail,
+    Reactor,
+    Session,
+    Token,
+    User,
+    Version,
+)
 from xinyu.client.backoff import Backoff
-from xinyu.client.connection import Connection
+from xinyu.client.connection import Connection, Dialect
 from xinyu.client.errors import (
     ClientError,
     ClosedError,
@@ -48,15 +63,18 @@ from xinyu.client.shapes import (
     MembersAnswer,
     Number,
     RangeAnswer,
+    ReactionCount,
     Record,
     SessionReady,
     SyncAnswer,
     SyncRequest,
     read,
 )
+from xinyu.client.uploads import Media, Progress, Uploads
 
 log = logging.getLogger(__name__)
 
+EXPIRE_EVERY_S: Final = 1.0  # how late a message may disappear
 SYNC_EVERY_S: Final = 900.0  # so that a lost last push is seen (design: data, "Catching up")
 MAX_ASKED_AGAIN: Final = 30  # range or roster answers in a row that were older than what is held
 ASK_AGAIN_S: Final = 0.05
@@ -68,6 +86,10 @@ class _State(msgspec.Struct):
     device_id: str
     replica: bytes
     outgoing: bytes
+
+
+class _ReactAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    reactions: list[ReactionCount]
 
 
 class _ReadAnswer(msgspec.Struct):
@@ -117,6 +139,7 @@ class Client:
 
     http_url: origin of the HTTP gateway, e.g. "http://127.0.0.1:8080"; ws_url: the WebSocket's, asked of the HTTP
     gateway when None. device_id: what this device is called on every login, made when None; platform: web, pc or app.
+    dialect: "json", or "protobuf" for frames a little smaller.
     token: of an earlier login. state: what `state()` returned in an earlier life of this device (ValueError when it
     is something else). Use it as an async context manager, or call `close`.
     """
@@ -128,6 +151,7 @@ class Client:
         *,
         device_id: str | None = None,
         platform: str = "pc",
+        dialect: Dialect = "json",
         token: str = "",
         state: bytes | None = None,
         request_timeout_s: float = 10.0,
@@ -141,6 +165,7 @@ class Client:
         self.api = Api(http_url, token=token, timeout_s=request_timeout_s)
         self._ws_url = ws_url
         self._platform = platform
+        self._dialect = dialect
         self._request_timeout_s = request_timeout_s
         self._sync_every_s = sync_every_s
         self._max_events = max_events
@@ -155,6 +180,7 @@ class Client:
             self.device_id = device_id or stored.device_id
             self._replica = Replica.restore(stored.replica, max_records=max_records)
             self._outgoing = Outgoing.restore(stored.outgoing, limit=max_unsent, random=self._random)
+        self._uploads = Uploads(self.api)
         self._waiting: dict[str, asyncio.Future[Record]] = {}  # by msg_id
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
         self._connection: Connection | None = None
@@ -205,12 +231,14 @@ class Client:
                 token=lambda: self.api.token,
                 device_id=self.device_id,
                 platform=self._platform,
+                dialect=self._dialect,
                 request_timeout_s=self._request_timeout_s,
                 backoff=self._backoff,
                 random=self._random,
             )
             self._connection.start()
             self._spawn(self._sync_timer(), "xinyu-sync-timer")
+            self._spawn(self._expiry_timer(), "xinyu-expiry-timer")
         await self.wait_synced(timeout_s)
 
     async def wait_synced(self, timeout_s: float = 15.0) -> None:
@@ -285,10 +313,19 @@ class Client:
     # ------------------------------------------------------------------ sending
 
     async def send_text(
-        self, talk_mode: int, to_from_id: int, text: str, *, msg_id: str | None = None, quote_id: str | None = None
+        self,
+        talk_mode: int,
+        to_from_id: int,
+        text: str,
+        *,
+        msg_id: str | None = None,
+        quote_id: str | None = None,
+        mentions: Sequence[int] = (),
     ) -> Record:
-        """Send a text to a peer (talk_mode 1) or a group (2); returns once it is stored. See `send`."""
-        return await self.send(talk_mode, to_from_id, "text", {"content": text}, msg_id=msg_id, quote_id=quote_id)
+        """Send a text to a peer (talk_mode 1) or a group (2); returns once it is stored. `mentions`: user ids, 0 =
+        everybody. See `send`."""
+        body = {"content": text, "mentions": list(mentions)} if mentions else {"content": text}
+        return await self.send(talk_mode, to_from_id, "text", body, msg_id=msg_id, quote_id=quote_id)
 
     async def send(
         self,
@@ -324,6 +361,66 @@ class Client:
         self._pump_sends()
         return await asyncio.shield(future)
 
+    async def upload_picture(self, source: Path | bytes, name: str = "") -> Media:
+        """Upload a picture, whose `src` a message or a profile may carry. See `Uploads.media`."""
+        return await self._uploads.media(source, name)
+
+    async def upload_file(
+        self, source: Path | bytes, name: str = "", *, upload_id: str = "", on_progress: Progress | None = None
+    ) -> str:
+        """Upload any file in parts; returns the upload_id that `send_file` takes. See `Uploads.file`."""
+        return await self._uploads.file(source, name, upload_id=upload_id, on_progress=on_progress)
+
+    async def send_picture(
+        self, talk_mode: int, to_from_id: int, picture: Media, *, msg_id: str | None = None, quote_id: str | None = None
+    ) -> Record:
+        """Send a picture that has been uploaded. See `send`."""
+        width, height = picture.size
+        body = {"url": picture.src, "width": width, "height": height, "size": 0}
+        return await self.send(talk_mode, to_from_id, "image", body, msg_id=msg_id, quote_id=quote_id)
+
+    async def send_file(
+        self, talk_mode: int, to_from_id: int, upload_id: str, *, msg_id: str | None = None, quote_id: str | None = None
+    ) -> Record:
+        """Send a file that has been uploaded. See `send`."""
+        body = {"upload_id": upload_id}
+        return await self.send(talk_mode, to_from_id, "file", body, msg_id=msg_id, quote_id=quote_id)
+
+    async def send_card(self, talk_mode: int, to_from_id: int, user_id: int, *, msg_id: str | None = None) -> Record:
+        """Send somebody's name and picture. See `send`."""
+        return await self.send(talk_mode, to_from_id, "card", {"user_id": user_id}, msg_id=msg_id)
+
+    async def forward(
+        self,
+        talk_mode: int,
+        to_from_id: int,
+        msg_ids: list[str],
+        *,
+        user_ids: list[int] | None = None,
+        group_ids: list[int] | None = None,
+        is_merged: bool = False,
+        msg_id: str = "",
+    ) -> list[Forwarded]:
+        """Send messages of the talk to friends and groups, each as a copy or all merged in one; what became of each.
+        The same call within 30 s, or with the same `msg_id`, sends nothing twice: repeat it after a NetworkError."""
+        return await self.api.forward(
+            talk_mode,
+            to_from_id,
+            msg_ids,
+            user_ids=user_ids or [],
+            group_ids=group_ids or [],
+            is_merged=is_merged,
+            msg_id=msg_id,
+        )
+
+    async def forward_records(self, msg_ids: list[str]) -> list[Record]:
+        """The messages in a merged forward, by the `msg_ids` of its body, as far as this user may read them."""
+        return await self.api.forward_records(msg_ids)
+
+    async def download_file(self, msg_id: str) -> bytes:
+        """The file of a file message that this user may read, whole in memory."""
+        return await self.api.download_file(msg_id)
+
     @property
     def unsent(self) -> list[Send]:
         """What is queued, oldest first."""
@@ -338,6 +435,36 @@ class Client:
         """Recall a message for everybody."""
         body = {"talk_mode": talk_mode, "to_from_id": to_from_id, "msg_id": msg_id}
         await self._request("im.message.revoke", body)
+
+    async def edit(self, talk_mode: int, to_from_id: int, msg_id: str, body: dict[str, Any]) -> Record:
+        """Give a message of one's own another text (or code, or items), as `send` takes it; the stored Record."""
+        asked = {"talk_mode": talk_mode, "to_from_id": to_from_id, "msg_id": msg_id, "body": body}
+        return read(Record, await self._request("im.message.edit", asked))
+
+    async def edits(self, talk_mode: int, to_from_id: int, msg_id: str) -> list[Version]:
+        """All texts that a message has had, the first one first."""
+        return await self.api.edits(talk_mode, to_from_id, msg_id)
+
+    async def react(
+        self, talk_mode: int, to_from_id: int, msg_id: str, emoji: str, *, is_set: bool = True
+    ) -> list[ReactionCount]:
+        """React to a message with an emoji, or take that back; what the message has then."""
+        asked = {"talk_mode": talk_mode, "to_from_id": to_from_id, "msg_id": msg_id, "emoji": emoji}
+        answer = await self._request("im.message.react", asked | {"action": 1 if is_set else 2})
+        return read(_ReactAnswer, answer).reactions
+
+    async def reactors(self, talk_mode: int, to_from_id: int, msg_id: str, emoji: str = "") -> list[Reactor]:
+        """Who reacted to a message, the earliest first; with that emoji, or with whatever."""
+        return await self.api.reactors(talk_mode, to_from_id, msg_id, emoji)
+
+    async def pin(self, talk_mode: int, to_from_id: int, msg_id: str, *, is_set: bool = True) -> None:
+        """Keep a message of the talk in sight of all its members, or no longer."""
+        asked = {"talk_mode": talk_mode, "to_from_id": to_from_id, "msg_id": msg_id, "action": 1 if is_set else 2}
+        await self._request("im.message.pin", asked)
+
+    async def pins(self, talk_mode: int, to_from_id: int) -> list[Record]:
+        """What is pinned in the talk, the newest pin first."""
+        return await self.api.pins(talk_mode, to_from_id)
 
     async def hide(self, talk_mode: int, to_from_id: int, msg_ids: list[str]) -> None:
         """Hide messages from oneself, on all of one's devices."""
@@ -380,12 +507,16 @@ class Client:
 
     async def members(self, talk_id: int) -> list[Member]:
         """The members of a group's talk, by user id; fetches what changed since it was asked last."""
-        for _ in range(MAX_ASKED_AGAIN):
+        asked_again = 0
+        while asked_again < MAX_ASKED_AGAIN:
             roster = self._replica.roster(talk_id)
             if roster.missing is None:
                 return roster.members
             answer = read(MembersAnswer, await self._request("im.talk.members", roster.missing.request))
             if not self._replica.apply_members(roster.missing, answer):
+                if answer.change > roster.missing.request.change:
+                    continue  # a page of a large group
+                asked_again += 1
                 await asyncio.sleep(ASK_AGAIN_S)
         raise NetworkError(f"talk {talk_id} changes faster than its members are answered")
 
@@ -418,6 +549,45 @@ class Client:
 
     async def contacts(self) -> list[Contact]:
         return await self.api.contacts()
+
+    async def edit_remark(self, user_id: int, remark: str) -> None:
+        """What one calls a friend, at most 10 characters; "" = by his own name."""
+        await self.api.edit_remark(user_id, remark)
+
+    async def delete_contact(self, user_id: int) -> None:
+        """End the friendship: he leaves one's list, and neither can write to the other where friendship counts."""
+        await self.api.delete_contact(user_id)
+
+    async def block(self, user_id: int, *, is_block: bool = True) -> None:
+        """Take no messages and no applications of somebody, or take them again."""
+        await self.api.block(user_id, is_block=is_block)
+
+    async def blocked(self) -> list[Contact]:
+        """Whom one has blocked."""
+        return await self.api.blocked()
+
+    async def contact_groups(self) -> list[ContactGroup]:
+        """One's own folders of friends."""
+        return await self.api.contact_groups()
+
+    async def save_contact_groups(self, groups: list[ContactGroup]) -> None:
+        """The whole list as it is to be: what is missing is deleted, and its friends are in none."""
+        await self.api.save_contact_groups(groups)
+
+    async def move_contact(self, user_id: int, group_id: int) -> None:
+        """Keep a friend in one of the folders, 0 = in none."""
+        await self.api.move_contact(user_id, group_id)
+
+    async def emoticons(self) -> list[Emoticon]:
+        """One's own pictures, the newest first; sent as type `emoticon` with {emoticon_id}."""
+        return await self.api.emoticons()
+
+    async def add_emoticon(self, url: str) -> Emoticon:
+        """Keep a picture that was uploaded here, as a message shows it."""
+        return await self.api.add_emoticon(url)
+
+    async def delete_emoticon(self, emoticon_id: int) -> None:
+        await self.api.delete_emoticon(emoticon_id)
 
     async def open_talk(self, talk_mode: int, to_from_id: int) -> Session:
         """Make the talk's entry in the list, or show it again; `id` is the talk id."""
@@ -562,6 +732,12 @@ class Client:
         while True:
             await asyncio.sleep(self._sync_every_s * self._random.uniform(0.9, 1.1))
             self._replica.sync()
+            self._pump()
+
+    async def _expiry_timer(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRE_EVERY_S)
+            self._replica.expire(int(time.time() * 1000))
             self._pump()
 
     async def _request(self, event: str, payload: Any) -> Any:

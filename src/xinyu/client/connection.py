@@ -24,7 +24,7 @@ import logging
 import re
 from collections.abc import Callable
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlencode
 
 import msgspec
@@ -34,10 +34,13 @@ from xinyu.base.close_codes import CLOSE_CODES
 from xinyu.client.backoff import Backoff
 from xinyu.client.errors import ApiError, ClientError, ClosedError, NetworkError, NotConnected, ProtocolError
 from xinyu.client.shapes import SessionReady, read
+from xinyu.dialect import protobuf
 
 log = logging.getLogger(__name__)
 
-SUBPROTOCOL: Final = "xinyu.v1.json"
+# The name of a dialect -> its subprotocol.
+SUBPROTOCOLS: Final = {"json": "xinyu.v1.json", "protobuf": protobuf.SUBPROTOCOL}
+Dialect = Literal["json", "protobuf"]
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024  # a sync page of 1,000 records of the largest size stays below
 STABLE_S: Final = 5.0  # a connection that was ready for so long ends the series of failures
 _NUMBER: Final = re.compile(r"\d{1,7}")
@@ -97,8 +100,9 @@ class _End:
 class _Socket(WSListener):
     """One connection's frames: reassembly, pongs, the closing handshake. Envelopes go to the Connection."""
 
-    def __init__(self, owner: Connection) -> None:
+    def __init__(self, owner: Connection, message_kind: WSMsgType) -> None:
         self._owner = owner
+        self._message_kind = message_kind
         self._loop = asyncio.get_running_loop()
         self._parts = bytearray()
         self.transport: WSTransport | None = None
@@ -116,26 +120,27 @@ class _Socket(WSListener):
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             self._on_close(transport, frame.get_payload_as_bytes())
-        elif kind in (WSMsgType.TEXT, WSMsgType.CONTINUATION):
-            if frame.fin and kind == WSMsgType.TEXT and not self._parts:
-                self._on_text(frame.get_payload_as_bytes())
+        elif kind in (self._message_kind, WSMsgType.CONTINUATION):
+            if frame.fin and kind == self._message_kind and not self._parts:
+                self._on_message(frame.get_payload_as_bytes())
                 return
             self._parts += frame.get_payload_as_memoryview()
             if len(self._parts) > MAX_MESSAGE_BYTES:
                 self.end(_End(f"a message of more than {MAX_MESSAGE_BYTES} bytes"), 1009)
             elif frame.fin:
-                text, self._parts = bytes(self._parts), bytearray()
-                self._on_text(text)
-        elif kind == WSMsgType.BINARY:
-            self.end(_End("a binary frame in a text dialect"), 1003)
+                message, self._parts = bytes(self._parts), bytearray()
+                self._on_message(message)
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY):
+            self.end(_End("a binary frame in a text dialect, or the other way round"), 1003)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._set_end(_End("the connection was lost"))
 
-    def _on_text(self, text: bytes) -> None:
+    def _on_message(self, message: bytes) -> None:
         if self.ended.done():
             return
         try:
+            text = message if self._message_kind == WSMsgType.TEXT else protobuf.to_json(message)
             envelope = msgspec.json.decode(text, type=_Envelope)
             if envelope.event == "session.ready" and not self.ready.done():
                 self.ready.set_result(read(SessionReady, envelope.payload))
@@ -143,7 +148,7 @@ class _Socket(WSListener):
                 # very buffer: the owner must know the connection as ready before it sees them.
                 self._owner._on_ready(self)
                 return
-        except (msgspec.MsgspecError, ProtocolError, UnicodeDecodeError) as error:
+        except (ValueError, msgspec.MsgspecError, ProtocolError) as error:
             self.end(_End(f"the server sent what is no event: {error}"), 1002)
             return
         self._owner._on_envelope(envelope)
@@ -198,6 +203,7 @@ class Connection:
         token: Callable[[], str],
         device_id: str,
         platform: str = "pc",
+        dialect: Dialect = "json",
         connect_timeout_s: float = 10.0,
         request_timeout_s: float = 10.0,
         max_in_flight: int = 1000,
@@ -207,6 +213,8 @@ class Connection:
         self._url = f"{url}{'&' if '?' in url else '?'}{urlencode({'device_id': device_id, 'platform': platform})}"
         self._handler = handler
         self._token = token
+        self._subprotocol = SUBPROTOCOLS[dialect]
+        self._message_kind = WSMsgType.TEXT if dialect == "json" else WSMsgType.BINARY
         self._connect_timeout_s = connect_timeout_s
         self._request_timeout_s = request_timeout_s
         self._max_in_flight = max_in_flight
@@ -275,7 +283,10 @@ class Connection:
         socket = self._socket
         if self._ready is None or socket is None or socket.transport is None or socket.transport.is_disconnected:
             raise NotConnected("there is no connection at the moment")
-        socket.transport.send(WSMsgType.TEXT, msgspec.json.encode(envelope))
+        message = msgspec.json.encode(envelope)
+        if self._message_kind == WSMsgType.BINARY:
+            message = protobuf.from_json(message)
+        socket.transport.send(self._message_kind, message)
 
     def _on_ready(self, socket: _Socket) -> None:
         if socket is self._socket:
@@ -327,11 +338,11 @@ class Connection:
     async def _one_connection(self) -> _End:
         """From the first packet to the end of one connection."""
         loop = asyncio.get_running_loop()
-        socket = self._socket = _Socket(self)
+        socket = self._socket = _Socket(self, self._message_kind)
         self._ready_at_s = 0.0
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                headers = {"Authorization": f"Bearer {self._token()}", "Sec-WebSocket-Protocol": SUBPROTOCOL}
+                headers = {"Authorization": f"Bearer {self._token()}", "Sec-WebSocket-Protocol": self._subprotocol}
                 transport, _ = await ws_connect(
                     lambda: socket,
                     self._url,
@@ -341,8 +352,8 @@ class Connection:
                     extra_headers=headers,
                     logger_name=log,
                 )
-                if transport.response.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
-                    socket.end(_End(f"the server does not speak {SUBPROTOCOL}"), 1002)
+                if transport.response.headers.get("Sec-WebSocket-Protocol") != self._subprotocol:
+                    socket.end(_End(f"the server does not speak {self._subprotocol}"), 1002)
                 await asyncio.wait((socket.ready, socket.ended), return_when=asyncio.FIRST_COMPLETED)
         except WSHandshakeError as error:
             return _refusal(error)

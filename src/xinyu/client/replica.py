@@ -20,6 +20,9 @@ each room with rows of its own (conversation list, contacts, user). Then:
   takes the answer).
 - A change never adds a record, and what was recalled stays recalled: neither a late push nor an answer that was made
   before the recall can bring a text back. A range or roster answer that is older than the cursors is asked again.
+- A record that disappears goes when its time has come by the caller's clock (`expire`), and for good by a void.
+- A record in a push does not know its reader: which reactions are his own stays as it is held, but for the one that
+  the push names as set or taken back by him. Answers to questions of his own know it.
 - `stale` forgets the records of one talk, `reset` everything, both in the same step as the answer is applied.
 - Another epoch (a server restored from a backup, whose numbers may be given out twice) empties the buffer.
 
@@ -35,6 +38,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
+from heapq import heappop, heappush
 from typing import Any, Final, Literal
 
 import msgspec
@@ -55,6 +59,7 @@ from xinyu.client.shapes import (
     Range,
     RangeAnswer,
     RangeRequest,
+    Reaction,
     Record,
     Room,
     RowChanged,
@@ -80,7 +85,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the conversation list, or one talk by itself.
 
     `name` is the user's own remark where there is one, else the talk's; `last_record` the newest record that this
-    device holds, None when it holds none; `is_listed` False when the user has hidden the talk and nothing came since.
+    device holds, None when it holds none; `is_listed` False when the user has hidden the talk and nothing came since,
+    or its group was dismissed; `mentions_all`: an unread message mentions everybody (the newest that does counts).
     """
 
     talk_id: int
@@ -95,6 +101,10 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     is_robot: bool
     is_listed: bool
     mute_all: bool
+    dismissed: bool
+    slow_mode_s: int
+    mention_all: int
+    mentions_all: bool
     unread: int
     last_sequence: int
     read_sequence: int
@@ -102,6 +112,9 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     from_sequence: int
     member: OwnMembership | None
     last_record: Record | None
+    scheduled_num: int = 0
+    scheduled_failed_num: int = 0
+    expire_after_s: int = 0
 
 
 class RangeLook:
@@ -154,6 +167,7 @@ class _Talk:
         "held",
         "is_told",
         "member",
+        "mention_all_sequence",
         "order",
         "own",
         "peer_read_sequence",
@@ -169,6 +183,7 @@ class _Talk:
         self.sequence = self.change = self.own = 0
         self.from_sequence = 1
         self.read_sequence = self.peer_read_sequence = 0
+        self.mention_all_sequence = 0  # the newest message that mentions everybody
         self.held = RangeSet()
         self.records: dict[int, Record] = {}
         self.order: list[int] = []  # keys of records, ascending
@@ -244,6 +259,7 @@ class _StoredTalk(msgspec.Struct, array_like=True):
     roster: list[Member] | None
     roster_change: int
     is_told: bool
+    mention_all_sequence: int = 0
 
 
 class _Stored(msgspec.Struct):
@@ -282,6 +298,7 @@ class Replica:
         self._contact_rows: dict[tuple[str, int], dict[str, Any]] = {}
         self._user_row: dict[str, Any] | None = None
         self._talks: dict[int, _Talk] = {}
+        self._expiring: list[tuple[int, int, int]] = []  # (expires_at_ms, talk_id, sequence), a heap
 
     def _boot(self) -> None:
         """Forget what lives with one connection."""
@@ -443,6 +460,7 @@ class Replica:
         if before != (talk.read_sequence, talk.unread):
             self._notices.append(notices.ReadChanged(talk_id, talk.read_sequence, talk.unread))
         self._peer_read(talk_id, talk, answer.peer_read_sequence)
+        talk.mention_all_sequence = max(talk.mention_all_sequence, answer.mention_all_sequence)
         talk.member = answer.member
         talk.is_told = True
         if answer.profile is not None:
@@ -509,6 +527,8 @@ class Replica:
         if push.sequence >= talk.from_sequence:
             talk.held.add(push.sequence, push.sequence)
             self._show(push.talk_id, talk, push.body)
+            if 0 in push.body.mentions:
+                talk.mention_all_sequence = push.sequence
         if push.body.from_id == self.user_id:  # sending counts as having read
             self._read(push.talk_id, talk, push.sequence)
         self._trim(push.talk_id, talk)
@@ -527,7 +547,7 @@ class Replica:
         talk_id = push.talk_id
         talk.change = push.change
         for record in push.records:
-            self._replace(talk_id, talk, record)
+            self._replace(talk_id, talk, self._as_mine(record, talk.records.get(record.sequence), push.reaction))
         for low, high in push.voids:
             self._removed(talk_id, talk.drop(low, high))
         if push.from_sequence is not None:
@@ -540,7 +560,7 @@ class Replica:
             if push.members and push.change > talk.roster_change:
                 _merge_roster(talk.roster, push.members)
                 self._notices.append(notices.RosterChanged(talk_id))
-            if talk.roster_change == push.change - 1:
+            if talk.roster_change == push.change - 1 and _says_something(push):
                 talk.roster_change = push.change
         elif push.members:
             self._notices.append(notices.RosterChanged(talk_id))
@@ -601,9 +621,36 @@ class Replica:
         if not talk.put(record):
             return
         if before is None:
+            self._note_expiry(talk_id, record)
             self._notices.append(notices.RecordAdded(talk_id, record))
         elif before != record:
             self._notices.append(notices.RecordChanged(talk_id, record))
+
+    def _note_expiry(self, talk_id: int, record: Record) -> None:
+        if record.expires_at_ms:
+            heappush(self._expiring, (record.expires_at_ms, talk_id, record.sequence))
+
+    def expire(self, now_ms: int) -> None:
+        """Drops the records whose time has come by the caller's clock (Unix time), without waiting for the server to
+        say so; their numbers are void."""
+        while self._expiring and self._expiring[0][0] <= now_ms:
+            at_ms, talk_id, sequence = heappop(self._expiring)
+            talk = self._talks.get(talk_id)
+            record = None if talk is None else talk.records.get(sequence)
+            if talk is not None and record is not None and record.expires_at_ms == at_ms:
+                self._removed(talk_id, talk.drop(sequence, sequence))
+
+    def _as_mine(self, record: Record, held: Record | None, reaction: Reaction | None) -> Record:
+        """A pushed record with the reactions marked that are this user's own."""
+        mine = {each.emoji for each in held.reactions if each.is_mine} if held is not None else set()
+        if reaction is not None and (reaction.user_id, reaction.sequence) == (self.user_id, record.sequence):
+            mine.discard(reaction.emoji)
+            if reaction.action == YES:
+                mine.add(reaction.emoji)
+        if not mine:
+            return record
+        marked = [msgspec.structs.replace(each, is_mine=each.emoji in mine) for each in record.reactions]
+        return msgspec.structs.replace(record, reactions=marked)
 
     def _replace(self, talk_id: int, talk: _Talk, record: Record) -> None:
         """A change: it replaces a held record and never adds one."""
@@ -675,6 +722,7 @@ class Replica:
             if low <= record.sequence <= request.to_sequence and record.sequence not in talk.held:
                 talk.held.add(record.sequence, record.sequence)
                 talk.put(record)
+                self._note_expiry(request.talk_id, record)
         for void_low, void_high in answer.voids:
             # A number that is held as a record meanwhile is newer than this answer's void only by a push; the next
             # change or sync says so. Marking it held does not take it away.
@@ -691,16 +739,15 @@ class Replica:
         return Roster(members=members, missing=MembersLook(request, talk, self._connection))
 
     def apply_members(self, look: MembersLook, answer: MembersAnswer) -> bool:
-        """The answer to a `MembersLook`. False = it is older than what is held: ask for the roster again."""
+        """The answer to a `MembersLook`. False = it does not reach as far as what is held: ask for the rest again."""
         talk = self._talks.get(look.request.talk_id)
-        if talk is not look._talk or look._connection != self._connection or answer.change < talk.change:
+        if talk is not look._talk or look._connection != self._connection:
             return False
-        if talk.roster is None:
-            talk.roster = {}
-        if answer.change > talk.roster_change or not talk.roster:
+        if talk.roster is None or answer.change > talk.roster_change:
+            talk.roster = talk.roster or {}
             _merge_roster(talk.roster, answer.members)
             talk.roster_change = answer.change
-        return True
+        return answer.change >= talk.change
 
     # ------------------------------------------------------------------ views
 
@@ -775,8 +822,12 @@ class Replica:
             is_pinned=row.is_top == YES,
             is_disturb=row.is_disturb == YES,
             is_robot=row.is_robot == YES,
-            is_listed=talk.sequence > row.hidden_sequence,
+            is_listed=talk.sequence > row.hidden_sequence and not profile.dismissed,
             mute_all=profile.mute_all,
+            dismissed=profile.dismissed,
+            slow_mode_s=profile.slow_mode_s,
+            mention_all=profile.mention_all,
+            mentions_all=talk.mention_all_sequence > max(talk.read_sequence, talk.from_sequence - 1),
             unread=talk.unread,
             last_sequence=talk.sequence,
             read_sequence=talk.read_sequence,
@@ -784,6 +835,9 @@ class Replica:
             from_sequence=talk.from_sequence,
             member=talk.member,
             last_record=talk.newest,
+            scheduled_num=row.scheduled_num,
+            scheduled_failed_num=row.scheduled_failed_num,
+            expire_after_s=profile.expire_after_s,
         )
 
     def take_notices(self) -> list[notices.Notice]:
@@ -820,6 +874,7 @@ class Replica:
                         roster=None if talk.roster is None else list(talk.roster.values()),
                         roster_change=talk.roster_change,
                         is_told=talk.is_told,
+                        mention_all_sequence=talk.mention_all_sequence,
                     )
                     for talk_id, talk in self._talks.items()
                 ],
@@ -850,9 +905,12 @@ class Replica:
             talk.held = RangeSet(kept.held)
             talk.records = {record.sequence: record for record in kept.records}
             talk.order = sorted(talk.records)
+            for record in kept.records:
+                replica._note_expiry(kept.talk_id, record)
             talk.profile, talk.member = kept.profile, kept.member
             talk.roster = None if kept.roster is None else {member.user_id: member for member in kept.roster}
             talk.roster_change, talk.is_told = kept.roster_change, kept.is_told
+            talk.mention_all_sequence = kept.mention_all_sequence
         return replica
 
 
@@ -870,6 +928,18 @@ def _check(push: Push) -> None:
             _talk_row(push)
         elif push.room == "contact":
             contact_key(push.row)
+
+
+def _says_something(push: TalkChanged) -> bool:
+    """A number alone may stand for more members than a push would list: then the roster is asked for."""
+    return bool(
+        push.records
+        or push.voids
+        or push.members
+        or push.profile is not None
+        or push.from_sequence is not None
+        or push.peer_read_sequence is not None
+    )
 
 
 def _merge_roster(roster: dict[int, Member], members: Iterable[Member]) -> None:

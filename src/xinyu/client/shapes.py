@@ -25,11 +25,20 @@ YES, NO = 1, 2  # switches: is_top, is_disturb, is_revoked, ...
 T = TypeVar("T")
 
 
+class ReactionCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many have reacted with this emoji, and whether this user is one of them."""
+
+    emoji: str
+    count: Number
+    is_mine: bool = False
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """A message as a member sees it.
 
     `sequence` is its number in the talk; `is_revoked` 1 = recalled (then `extra` is "{}"), 2 = not; `status` 1 sent,
-    3 failed; `extra` and `quote` are JSON texts; `sent_at_ms` Unix milliseconds, `send_time` the same as text.
+    3 failed; `extra` and `quote` are JSON texts; `sent_at_ms` Unix milliseconds, `send_time` the same as text;
+    `edited_at_ms` 0 = never; `expires_at_ms` when it disappears, 0 = never.
     """
 
     talk_id: Number
@@ -45,6 +54,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     sent_at_ms: Number = 0
     extra: str = "{}"
     quote: str = "{}"
+    edited_at_ms: Number = 0
+    expires_at_ms: Number = 0
+    reactions: list[ReactionCount] = []
+    is_pinned: bool = False
 
     @property
     def recalled(self) -> bool:
@@ -63,6 +76,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         except msgspec.DecodeError:
             return {}
         return value if isinstance(value, dict) else {}
+
+    @property
+    def mentions(self) -> list[int]:
+        """Whom a text mentions, by user id; 0 is everybody."""
+        mentioned = self.body.get("mentions")
+        return [each for each in mentioned if isinstance(each, int)] if isinstance(mentioned, list) else []
 
     @property
     def text(self) -> str:
@@ -89,11 +108,17 @@ class OwnMembership(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a talk shows of itself: the group's, or the peer's nickname and avatar."""
+    """What a talk shows of itself: the group's, or the peer's nickname and avatar. `expire_after_s`: how long messages
+    live that are sent now, 0 = for ever; `slow_mode_s`: seconds that a plain member waits between two messages, 0 =
+    off; `mention_all`: who may mention everybody, 1 owner and admins, 2 all."""
 
     name: str = ""
     avatar: str = ""
     mute_all: bool = False
+    expire_after_s: int = 0
+    dismissed: bool = False
+    slow_mode_s: int = 0
+    mention_all: int = 1
 
 
 class Versions(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +133,8 @@ class Versions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TalkRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the conversation list, as far as the talk room knows it; `deleted` = a tombstone."""
+    """One line of the conversation list, as far as the talk room knows it; `deleted` = a tombstone. `scheduled_num`:
+    own messages that are to be sent there later; `scheduled_failed_num`: and that could not be."""
 
     talk_id: Number
     version: Number
@@ -121,6 +147,8 @@ class TalkRow(msgspec.Struct, frozen=True, kw_only=True):
     hidden_sequence: SignedNumber = -1
     draft: str = ""
     remark: str = ""
+    scheduled_num: int = 0
+    scheduled_failed_num: int = 0
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +172,7 @@ class TalkAnswer(msgspec.Struct, frozen=True, kw_only=True, rename={"from_sequen
     member: OwnMembership
     peer_read_sequence: Number | None = None
     profile: Profile | None = None
+    mention_all_sequence: Number = 0
     stale: bool = False
 
 
@@ -196,8 +225,18 @@ class ImMessage(msgspec.Struct, frozen=True, kw_only=True):
     body: Record
 
 
+class Reaction(msgspec.Struct, frozen=True, kw_only=True):
+    """Who set (action 1) or took back (2) which reaction to message `sequence`."""
+
+    sequence: Number
+    user_id: Number
+    emoji: str
+    action: int
+
+
 class TalkChanged(msgspec.Struct, frozen=True, kw_only=True, rename={"from_sequence": "from"}):
-    """Event `talk.changed`: change number `change`; all lists empty = the number alone."""
+    """Event `talk.changed`: change number `change`; all lists empty = the number alone. One push serves all members,
+    so its records say of no reaction that it is one's own: that stays as it is held, and moves with `reaction`."""
 
     talk_id: Number
     change: Number
@@ -207,6 +246,7 @@ class TalkChanged(msgspec.Struct, frozen=True, kw_only=True, rename={"from_seque
     members: list[Member] = []
     profile: Profile | None = None
     peer_read_sequence: Number | None = None
+    reaction: Reaction | None = None
 
 
 class TalkOwn(msgspec.Struct, frozen=True, kw_only=True, rename={"from_sequence": "from"}):

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from xinyu.base.errors import UNAVAILABLE, XinYuError
+from xinyu.base.errors import XinYuError
 from xinyu.base.trace import new_trace_id, trace_id
 from xinyu.rpc.context import Context
 from xinyu.rpc.deadlines import Deadlines
+from xinyu.rpc.not_sent import NotSent
 from xinyu.rpc.servicers import Servicers
 from xinyu.wire.v1.method import Method
 
@@ -32,9 +33,9 @@ class InProcessNetwork(Servicers):
         return InProcessChannel(self, caller, instance)
 
     async def call(self, instance: str, caller: str, method: Method, request: Any, timeout_s: float | None) -> Any:
-        offer = self.find(method.command, instance=instance)
+        offer = self.offers(instance).get(method.command)
         if offer is None:
-            raise XinYuError(UNAVAILABLE, f"No {method.service} service is here.")
+            raise NotSent(f"No {method.service} service is here.")
         method.check_request(request)
         if self._serialise:
             request = method.request_type.FromString(request.SerializeToString())
@@ -53,7 +54,7 @@ class InProcessNetwork(Servicers):
             else:
                 answered.set_result(response)
 
-        self.start(offer, request, context, reply)
+        self.start(loop, offer, request, context, reply)
         waiting = self._deadlines.add(loop, deadline_s, answered)
         try:
             return await answered

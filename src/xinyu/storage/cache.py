@@ -7,9 +7,13 @@ start anew. Bounded: past `max_entries` the oldest goes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 from xinyu.base.clock import Clock
+
+# Less is what adding and subtracting floats leaves of a wait of nothing.
+LEAST_WAIT_S: Final = 1e-5
 
 
 class Cache(Protocol):
@@ -25,6 +29,12 @@ class Cache(Protocol):
 
     async def increment(self, key: str, ttl_s: float) -> int:
         """Counts up from 0 in windows of `ttl_s` that begin with the first count; answers the new count."""
+        ...
+
+    async def debit(self, amounts: Mapping[str, int], rate_per_s: float, burst: int) -> dict[str, float]:
+        """Takes tokens, as many as are named, out of buckets that hold up to `burst` and gain `rate_per_s`: of any
+        bucket more than it holds, so that it owes. Answers, for those that have no whole token now, the seconds until
+        they do. A bucket is full at first; its key is of no other use."""
         ...
 
 
@@ -66,3 +76,15 @@ class MemoryCache:
         count = (value if isinstance(value, int) else 0) + 1
         self._store(key, expires_s, count)
         return count
+
+    async def debit(self, amounts: Mapping[str, int], rate_per_s: float, burst: int) -> dict[str, float]:
+        # A bucket is the moment at which it will be full again: whatever it owes, one number.
+        now_s, waits = self._clock.monotonic_s(), {}
+        for key, amount in amounts.items():
+            entry = self._live(key)
+            full_s = (now_s if entry is None else entry[0]) + amount / rate_per_s
+            self._store(key, full_s, b"")
+            wait_s = full_s - now_s - (burst - 1) / rate_per_s
+            if wait_s >= LEAST_WAIT_S:
+                waits[key] = wait_s
+        return waits

@@ -16,6 +16,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
 
+from xinyu.storage.dialect import Dialect
+
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
@@ -37,7 +39,12 @@ class Unavailable(DatabaseError):
 
 
 class Database(Protocol):
-    """One engine, SQLite or MySQL. `dialect` says how statements differ."""
+    """One engine, SQLite or MySQL."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How its statements differ."""
+        ...
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` on one snapshot; it must not write."""
@@ -47,12 +54,12 @@ class Database(Protocol):
         self,
         work: Work[T],
         *,
-        lane: int = 0,
+        lane: int | None = None,
         statements_only: bool = False,
         committing: Callable[[], None] | None = None,
     ) -> T:
         """Runs `work` in one transaction and commits it. Work of one lane runs one after another, in order of the
-        calls. Raises Retry, Duplicate or Unavailable.
+        calls; work without a lane in any order. Raises Retry, Duplicate or Unavailable.
 
         `statements_only`: `work` uses `cursor(connection)` and nothing else of the connection, and of a cursor
         `execute`, `fetchone`, `fetchall`, `rowcount` and `lastrowid`. An engine may then run it on the loop's thread

@@ -26,6 +26,7 @@ from sqlalchemy.pool import NullPool
 
 from xinyu._fast import sqlite
 from xinyu.storage.database import DatabaseError, Duplicate, Retry, Unavailable, Work
+from xinyu.storage.dialect import SQLITE
 from xinyu.storage.statement_writer import StatementWriter
 
 T = TypeVar("T")
@@ -123,6 +124,8 @@ def raise_translated(error: Exception) -> NoReturn:
 class SqliteDatabase:
     """`xinyu.storage.database.Database` on one file."""
 
+    dialect = SQLITE
+
     def __init__(self, path: Path, *, readers: int = READER_THREADS) -> None:
         self._path = str(path)
         self._writer_engine = create_sqlite_engine(path, writer=True)
@@ -160,7 +163,7 @@ class SqliteDatabase:
         self,
         work: Work[T],
         *,
-        lane: int = 0,
+        lane: int | None = None,
         statements_only: bool = False,
         committing: Callable[[], None] | None = None,
     ) -> T:

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.util.concurrency import await_, greenlet_spawn
 
 from xinyu._fast import sqlite
 from xinyu.storage.database import Work
+from xinyu.storage.statement_cursor import Parameters, StatementConnection
 
 T = TypeVar("T")
 
@@ -61,7 +62,7 @@ class StatementWriter:
     async def _transaction(self, work: Work[T], committing: Callable[[], None]) -> T:
         self._writer.begin()
         try:
-            result = await greenlet_spawn(work, cast(Connection, StatementConnection(self)))
+            result = await greenlet_spawn(work, cast(Connection, StatementConnection(_Transaction(self))))
         except GeneratorExit:
             self._writer.rollback()
             raise
@@ -112,7 +113,7 @@ class StatementWriter:
 
     # ---------------------------------------------------------------- from inside the greenlet
 
-    def execute(self, sql: str, parameters: list[Any] | tuple[Any, ...], previous: sqlite.Statement | None) -> Any:
+    def execute(self, sql: str, parameters: Parameters, previous: sqlite.Statement | None) -> sqlite.Statement:
         """Hands a statement over; when too many wait, once `previous` is through."""
         try:
             return self._writer.execute(sql, parameters)
@@ -133,66 +134,18 @@ class StatementWriter:
         return statement
 
 
-class StatementConnection:
-    """What `cursor(connection)` needs of a connection."""
+class _Transaction:
+    """The statements of one transaction, in order."""
 
-    __slots__ = ("_writer", "last")
+    __slots__ = ("_last", "_writer")
 
     def __init__(self, writer: StatementWriter) -> None:
         self._writer = writer
-        self.last: sqlite.Statement | None = None
+        self._last: sqlite.Statement | None = None
 
-    @property
-    def connection(self) -> StatementConnection:
-        return self
-
-    def cursor(self) -> StatementCursor:
-        return StatementCursor(self)
-
-    def execute(self, sql: str, parameters: list[Any] | tuple[Any, ...]) -> sqlite.Statement:
-        self.last = self._writer.execute(sql, parameters, self.last)
-        return self.last
+    def execute(self, sql: str, parameters: Parameters) -> sqlite.Statement:
+        self._last = self._writer.execute(sql, parameters, self._last)
+        return self._last
 
     def wait(self, statement: sqlite.Statement) -> sqlite.Statement:
         return self._writer.wait(statement)
-
-
-class StatementCursor:
-    """A DB-API cursor's part that stores use. After the transaction it still tells `rowcount` and `lastrowid`."""
-
-    __slots__ = ("_connection", "_fetched", "_statement")
-
-    def __init__(self, connection: StatementConnection) -> None:
-        self._connection = connection
-        self._statement: sqlite.Statement | None = None
-        self._fetched = 0
-
-    def execute(self, sql: str, parameters: list[Any] | tuple[Any, ...] = ()) -> StatementCursor:
-        """Does not wait: an error comes with what is asked for next, or with the commit."""
-        self._statement = self._connection.execute(sql, parameters)
-        self._fetched = 0
-        return self
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        if self._statement is None:
-            return []
-        rows = self._connection.wait(self._statement).rows
-        first, self._fetched = self._fetched, len(rows)
-        return rows[first:] if first else rows
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        if self._statement is None:
-            return None
-        rows = self._connection.wait(self._statement).rows
-        if self._fetched >= len(rows):
-            return None
-        self._fetched += 1
-        return rows[self._fetched - 1]
-
-    @property
-    def lastrowid(self) -> int | None:
-        return None if self._statement is None else self._connection.wait(self._statement).lastrowid
-
-    @property
-    def rowcount(self) -> int:
-        return -1 if self._statement is None else self._connection.wait(self._statement).rowcount

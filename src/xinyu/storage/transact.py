@@ -12,7 +12,7 @@ T = TypeVar("T")
 ATTEMPTS: Final = 3
 
 
-async def transact(database: Database, work: Work[T], *, lane: int = 0) -> T:
+async def transact(database: Database, work: Work[T], *, lane: int | None = None) -> T:
     """Runs `work` by `write`, up to three times. Duplicate counts as a lost race: work that looks before it inserts
     finds, the next time, what the other one wrote. Raises OVERLOADED or UNAVAILABLE."""
     for attempt in range(1, ATTEMPTS + 1):

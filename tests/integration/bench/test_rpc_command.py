@@ -35,7 +35,7 @@ def rock(servicer: Any, secret: bytes = b"") -> Iterator[str]:
     loop = asyncio.new_event_loop()
     servicers = Servicers()
     if servicer is not None:
-        servicers.serve(probe_rpc.METHODS, servicer)
+        servicers.serve([probe_rpc.ECHO], servicer)
 
     async def serve() -> RockServer:
         server = RockServer(servicers, secret=secret)

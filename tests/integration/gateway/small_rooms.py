@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from tests.integration.presence_room import presence_servicer
 from xinyu.base.clock import SystemClock
 from xinyu.base.config import HttpSettings, WebSocketSettings
 from xinyu.base.errors import MUTED, XinYuError
@@ -18,9 +19,10 @@ from xinyu.base.ids import MAX_SAFE_INTEGER
 from xinyu.base.token import AccessTokens
 from xinyu.base.trace import trace_id
 from xinyu.delivery.routes import MemoryRoutes
+from xinyu.delivery.watches import MemoryWatches, Watches
 from xinyu.gateway.credentials import Tickets
 from xinyu.gateway.http.gateway import HttpGateway
-from xinyu.gateway.http.route import HttpCall, Nothing, Route
+from xinyu.gateway.http.route import AnyRoute, HttpCall, Nothing, Route, Stream, StreamRoute
 from xinyu.gateway.listener import bound_port, listen
 from xinyu.gateway.origins import AllowedOrigins
 from xinyu.gateway.rate_limit import RateLimit
@@ -28,9 +30,9 @@ from xinyu.gateway.ws.event import ClientEvent, EventCall
 from xinyu.gateway.ws.gateway import WebSocketGateway
 from xinyu.rpc.in_process import InProcessNetwork
 from xinyu.storage.cache import MemoryCache
-from xinyu.wire.v1 import gateway_pb2, gateway_rpc, presence_rpc
+from xinyu.wire.v1 import gateway_pb2, gateway_rpc, message_rpc, presence_rpc, presence_watcher_rpc
 from xinyu.wire.v1.gateway_rpc import GatewayStub
-from xinyu_services.presence.rpc import PresenceServicer
+from xinyu.wire.v1.presence_watcher_rpc import PresenceWatcherStub
 
 EPOCH = "0123456789abcdef"
 
@@ -46,16 +48,24 @@ class World:
     """What both gateways share."""
 
     clock: SystemClock = field(default_factory=SystemClock)
-    routes: MemoryRoutes = field(default_factory=MemoryRoutes)
+    routes: Any = field(default_factory=MemoryRoutes)
+    watches: Watches = field(default_factory=MemoryWatches)
     calls: list[Any] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
+    settle: Callable[[float], Awaitable[None]] = asyncio.sleep
+    streams_ended: int = 0
 
     def __post_init__(self) -> None:
         self.tokens = AccessTokens(b"0" * 32, 3600, self.clock)
         self.tickets = Tickets(MemoryCache(self.clock))
         self.network = InProcessNetwork(serialise=True)
-        self.network.serve(presence_rpc.METHODS, PresenceServicer(self.routes))
+
+        def watcher(instance: str) -> PresenceWatcherStub:
+            return PresenceWatcherStub(self.network.channel("presence", instance=instance))
+
+        presence = presence_servicer(self.routes, self.watches, watcher, self.settle)
+        self.network.serve(presence_rpc.METHODS, presence)
 
     def token(self, user_id: int = 7) -> str:
         return self.tokens.mint(user_id, "web")
@@ -64,7 +74,7 @@ class World:
         return AccessTokens(b"0" * 32, -1, self.clock).mint(user_id, "web")
 
 
-def http_routes(world: World) -> list[Route]:
+def http_routes(world: World) -> list[AnyRoute]:
     async def add(call: HttpCall, body: Sum) -> dict[str, int]:
         world.calls.append((call, body))
         return {"sum": body.a + body.b}
@@ -85,6 +95,18 @@ def http_routes(world: World) -> list[Route]:
     async def nothing(_call: HttpCall, _body: Nothing) -> None:
         return None
 
+    async def stream(_call: HttpCall, asked: Lines) -> Stream:
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            try:
+                for number in range(asked.count):
+                    if number == asked.fails_at:
+                        raise XinYuError(MUTED)
+                    yield b"%d\n" % number
+            finally:
+                world.streams_ended += 1
+
+        return Stream(pieces(), "application/x-ndjson", "numbers.jsonl")
+
     return [
         Route("test/add", Sum, add),
         Route("test/refuse", Nothing, refuse),
@@ -94,6 +116,7 @@ def http_routes(world: World) -> list[Route]:
         Route("test/nothing", Nothing, nothing, open=True),
         Route("test/entry", Nothing, nothing, open=True, limit="entry"),
         Route("test/send", Nothing, nothing, limit="send"),
+        StreamRoute("test/stream", Lines, stream),
     ]
 
 
@@ -133,8 +156,17 @@ async def http_door(world: World, page_root: Path | None = None, **settings: Any
         await gateway.stop(2.0)
 
 
+class Lines(msgspec.Struct):
+    count: int
+    fails_at: int = -1
+
+
 class Text(msgspec.Struct):
     text: Annotated[str, msgspec.Meta(max_length=1_000)]
+
+
+class Users(msgspec.Struct):
+    user_ids: list[int]
 
 
 def client_events(world: World) -> list[ClientEvent]:
@@ -155,6 +187,9 @@ def client_events(world: World) -> list[ClientEvent]:
 
     async def raw(_call: EventCall, _body: Nothing) -> msgspec.Raw:
         return msgspec.Raw(b'{"raw":[1,2]}')
+
+    async def who(_call: EventCall, body: Users) -> list[int]:
+        return body.user_ids
 
     async def together(events: Sequence[tuple[EventCall, Text]]) -> Sequence[Any]:
         texts = [body.text for _, body in events]
@@ -178,6 +213,8 @@ def client_events(world: World) -> list[ClientEvent]:
         ClientEvent("test.slow", Text, slow, legacy=True),
         ClientEvent("test.raw", Nothing, raw),
         ClientEvent("test.send", Nothing, raw, limit="send"),
+        ClientEvent("test.watch", Users, who, watches="begin"),
+        ClientEvent("test.unwatch", Users, who, watches="end"),
     ]
 
 
@@ -203,7 +240,9 @@ class WebSocketDoor:
 
 
 @asynccontextmanager
-async def websocket_door(world: World, **settings: Any) -> AsyncIterator[WebSocketDoor]:
+async def websocket_door(
+    world: World, *, instance: str = "one", leased: bool = False, **settings: Any
+) -> AsyncIterator[WebSocketDoor]:
     """A gateway on a free port. `settings` are those of WebSocketSettings."""
     gateway = WebSocketGateway(
         WebSocketSettings(**settings),
@@ -211,19 +250,22 @@ async def websocket_door(world: World, **settings: Any) -> AsyncIterator[WebSock
         world.tickets,
         AllowedOrigins(HttpSettings().allowed_origins),
         presence_rpc.PresenceStub(world.network.channel("gateway.ws")),
+        message_rpc.MessageStub(world.network.channel("gateway.ws")),
         client_events(world),
         send_limit=RateLimit(100, 3, world.clock),
         clock=world.clock,
         epoch=EPOCH,
-        instance="one",
+        instance=instance,
         incarnation="first",
+        leased=leased,
     )
-    world.network.serve(gateway_rpc.METHODS, gateway, instance="one")
+    world.network.serve(gateway_rpc.METHODS, gateway, instance=instance)
+    world.network.serve(presence_watcher_rpc.METHODS, gateway.watching, instance=instance)
     listening = listen("127.0.0.1", 0)
     port = bound_port(listening)
     gateway.start(listening)
     try:
-        yield WebSocketDoor(world, gateway, port, GatewayStub(world.network.channel("test", instance="one")))
+        yield WebSocketDoor(world, gateway, port, GatewayStub(world.network.channel("test", instance=instance)))
     finally:
         world.gate.set()
         await gateway.stop(3.0)

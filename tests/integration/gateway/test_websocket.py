@@ -15,7 +15,7 @@ from websockets.typing import Origin, Subprotocol
 from tests.integration.gateway.small_rooms import EPOCH, WebSocketDoor, World, websocket_door
 from xinyu._fast.frames import build_frame
 from xinyu.base.errors import OVERLOADED, XinYuError
-from xinyu.base.token import AccessToken
+from xinyu.base.token import AccessToken, AccessTokens
 from xinyu.gateway.ws import gateway as gateway_module
 from xinyu.wire.v1 import presence_rpc
 
@@ -121,7 +121,7 @@ async def test_ping_pong_echo_ack(door: WebSocketDoor) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "garbage", "a.b.c", "expired"])
-async def test_a_bad_token_is_refused_before_the_upgrade(door: WebSocketDoor, token: str) -> None:
+async def test_defect_25_a_bad_token_is_refused_before_the_upgrade(door: WebSocketDoor, token: str) -> None:
     value = door.world.expired_token() if token == "expired" else token
     await refused(legacy(door, value), 401, "token_expired" if token == "expired" else "unauthenticated")
     await refused(connect(f"{door.url}/wss/default.io"), 401, "unauthenticated")
@@ -256,7 +256,7 @@ async def test_when_presence_is_away_nobody_comes_in_and_nothing_leaks(door: Web
         async def change_routes(self, _request: object, _context: object) -> None:
             raise XinYuError(OVERLOADED)
 
-        load_online = change_routes
+        load_online = renew_gateway = watch = unwatch = change_routes
 
     door.world.network.serve(presence_rpc.METHODS, Away())
     await refused(legacy(door), 503, "overloaded")
@@ -265,12 +265,44 @@ async def test_when_presence_is_away_nobody_comes_in_and_nothing_leaks(door: Web
         assert answer["payload"]["reason"] == "overloaded"
 
 
+async def test_logins_that_were_ended(door: WebSocketDoor) -> None:
+    old, new = door.world.token(7), AccessTokens(b"0" * 32, 7200, door.world.clock).mint(7, "web")
+    async with (
+        legacy(door, old) as page,
+        ours(door, user_id=7) as app,
+        legacy(door, new) as later,
+        legacy(door, door.world.token(8)) as other,
+    ):
+        for socket in (page, app, later, other):
+            await receive(socket)
+        unused = await door.world.tickets.issue(door.world.tokens.verify(old))
+        door.world.tokens.ended[7] = door.world.tokens.verify(old).expires_at_ms + 1000
+        for _ in range(2):
+            door.gateway.end_logins([7, 9])
+        assert await receive(app) == {"event": "session.kicked", "payload": {"reason": "login_ended"}}
+        for socket in (page, app):
+            assert await closed(socket) == (4403, "login ended")
+        # Neither by the engine alone, nor in any other way.
+        await refused(legacy(door, old), 401, "unauthenticated")
+        await refused(ours(door, user_id=7), 401, "unauthenticated")
+        await refused(ours(door, query=f"?ticket={unused}"), 401, "unauthenticated")
+        async with ours(door) as late:
+            answer = await ask(late, "session.open", {"token": old})
+            assert answer["payload"]["reason"] == "unauthenticated"
+        # Who has logged in since, and everybody else, stays.
+        for socket in (later, other):
+            await socket.send('{"event":"echo","payload":1}')
+            assert (await receive(socket))["event"] == "echo"
+        async with legacy(door, new) as again:
+            assert (await receive(again))["event"] == "connect"
+
+
 # ---------------------------------------------------------------- negotiation and origins
 
 
 async def test_ws_needs_our_subprotocol(door: WebSocketDoor) -> None:
     await refused(connect(f"{door.url}/ws?token={door.world.token()}"), 400, "invalid")
-    for offered in (["xinyu.v1.protobuf"], ["chat"]):
+    for offered in (["xinyu.v2.json"], ["chat"]):
         await refused(connect(f"{door.url}/ws", subprotocols=[Subprotocol(name) for name in offered]), 400, "invalid")
     both = [Subprotocol("xinyu.v1.protobuf"), OURS]
     async with connect(f"{door.url}/wss/default.io", subprotocols=both) as socket:
@@ -427,7 +459,7 @@ async def test_events_in_flight_are_bounded_and_in_order() -> None:
             assert door.world.calls == [str(number) for number in range(20)]
 
 
-async def test_a_slow_event_does_not_hold_up_the_others(door: WebSocketDoor) -> None:
+async def test_defect_15_a_slow_event_does_not_hold_up_the_others(door: WebSocketDoor) -> None:
     async with ours(door, user_id=3) as socket:
         await receive(socket)
         await socket.send('{"event":"test.slow","payload":{"text":"1"},"ackid":"slow"}')
@@ -572,11 +604,12 @@ async def test_a_push_right_after_the_route_is_made_reaches_the_new_connection(d
     """Routed first: between Connect and the first event nothing may be lost."""
     connect_route = door.world.routes.connect
 
-    async def connect_and_push(user_ids: Iterable[int], gateway: str, codec: int) -> None:
-        await connect_route(user_ids, gateway, codec)
+    async def connect_and_push(user_ids: Iterable[int], gateway: str, codec: int) -> list[int]:
+        came = await connect_route(user_ids, gateway, codec)
         asyncio.get_running_loop().call_soon(
             lambda: asyncio.ensure_future(door.push(list(user_ids), legacy=b'{"event":"early","payload":{}}'))
         )
+        return came
 
     door.world.routes.connect = connect_and_push  # type: ignore[method-assign]
     async with legacy(door) as socket:

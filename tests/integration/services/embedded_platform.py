@@ -1,27 +1,25 @@
-"""What a room stands on, for tests: a migrated SQLite file, in-process calls that are really serialised, a route table
+"""What a room stands on, for tests: a migrated database, in-process calls that are really serialised, a route table
 and a gateway that keeps what it is handed. Only the clock is the test's own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from tests.database_storage import Storage
 from xinyu.base.ids import new_incarnation
 from xinyu.delivery.dispatcher import Dispatcher, EventSource
 from xinyu.delivery.outbox import Outbox
 from xinyu.delivery.routes import MemoryRoutes
 from xinyu.rpc.context import Context
 from xinyu.rpc.in_process import InProcessNetwork
-from xinyu.storage import lease, schema
+from xinyu.storage import lease
 from xinyu.storage.cache import MemoryCache
-from xinyu.storage.dialect import SQLITE
-from xinyu.storage.sqlite import SqliteDatabase
+from xinyu.storage.database import Database
 from xinyu.wire.v1 import gateway_pb2, gateway_rpc, options_pb2
 
 GATEWAY = "gateway-1"
@@ -63,9 +61,9 @@ class RecordingGateway:
 class EmbeddedPlatform:
     """Built by `embedded_platform`."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
-        self.dialect = SQLITE
+        self.dialect = database.dialect
         self.clock = SettableClock()
         self.cache = MemoryCache(self.clock)
         self.routes = MemoryRoutes()
@@ -99,14 +97,10 @@ class EmbeddedPlatform:
 
 
 @asynccontextmanager
-async def embedded_platform(directory: Path) -> AsyncIterator[EmbeddedPlatform]:
-    path = directory / "xinyu.db"
-    path.write_bytes(await _migrated())
-    database = SqliteDatabase(path)
+async def embedded_platform(storage: Storage) -> AsyncIterator[EmbeddedPlatform]:
+    database = await storage.open()
     platform = EmbeddedPlatform(database)
-    await database.write(
-        lambda connection: lease.take_over(connection, SQLITE, platform.incarnation, platform.clock.now_ms())
-    )
+    await database.write(lambda connection: lease.take_over(connection, database.dialect, platform.incarnation))
     try:
         yield platform
     finally:
@@ -114,21 +108,6 @@ async def embedded_platform(directory: Path) -> AsyncIterator[EmbeddedPlatform]:
             await dispatcher.close()
         await platform.network.drain(5.0)
         await database.close()
-
-
-_migrated_file: list[bytes] = []
-
-
-async def _migrated() -> bytes:
-    """A database file with all tables, migrated once a test run."""
-    if not _migrated_file:
-        with tempfile.TemporaryDirectory() as directory:
-            path = Path(directory) / "xinyu.db"
-            database = SqliteDatabase(path)
-            await database.write(schema.apply)
-            await database.close()
-            _migrated_file.append(path.read_bytes())
-    return _migrated_file[0]
 
 
 async def eventually(condition: Callable[[], bool]) -> None:

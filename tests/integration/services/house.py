@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from tests.database_storage import Storage
+from tests.integration.presence_room import presence_servicer
 from tests.integration.services.embedded_platform import EmbeddedPlatform, embedded_platform
+from tests.integration.services.media.media_room import MediaRoom
 from tests.integration.services.user.user_room import UserRoom
 from xinyu.base.config import MessageSettings
 from xinyu.base.errors import ErrorCode, XinYuError
@@ -22,6 +26,7 @@ from xinyu.storage.meta import load_epoch
 from xinyu.wire.v1 import (
     contact_rpc,
     group_rpc,
+    media_rpc,
     message_pb2,
     message_rpc,
     presence_rpc,
@@ -29,6 +34,7 @@ from xinyu.wire.v1 import (
     talk_rpc,
     user_rpc,
 )
+from xinyu.wire.v1.presence_watcher_rpc import PresenceWatcherStub
 from xinyu_services.contact import http as contact_http
 from xinyu_services.contact import neighbours as contact_neighbours
 from xinyu_services.contact.events import ContactEvents
@@ -38,16 +44,26 @@ from xinyu_services.contact.store import ContactStore
 from xinyu_services.directory import Directory
 from xinyu_services.group import http as group_http
 from xinyu_services.group import neighbours as group_neighbours
+from xinyu_services.group.administration import GroupAdministration
+from xinyu_services.group.application_store import ApplicationStore
+from xinyu_services.group.applications import Applications
+from xinyu_services.group.changes import GroupChanges
 from xinyu_services.group.events import GroupEvents
+from xinyu_services.group.notice_store import NoticeStore
+from xinyu_services.group.notices import Notices
 from xinyu_services.group.rpc import GroupServicer
 from xinyu_services.group.service import GroupService
 from xinyu_services.group.store import GroupStore
+from xinyu_services.group.vote_store import VoteStore
+from xinyu_services.group.vote_updates import VoteUpdates
+from xinyu_services.group.votes import Votes
 from xinyu_services.message.events import MessageEvents
-from xinyu_services.message.rpc import KnownPeople, MessageRpc
+from xinyu_services.message.rpc import KnownPeople, MessageRpc, RpcOwnTalks
+from xinyu_services.message.search import MessageSearch
+from xinyu_services.message.search_index import SearchIndex
 from xinyu_services.message.service import MessageService
 from xinyu_services.message.store import MessageStore
 from xinyu_services.message.view import MessageView
-from xinyu_services.presence.rpc import PresenceServicer
 from xinyu_services.talk.events import TalkEvents
 from xinyu_services.talk.neighbours import RpcMessages, RpcOnline, RpcRemarks, RpcRows
 from xinyu_services.talk.rpc import TalkRpc
@@ -63,11 +79,16 @@ class House:
     """`post` calls a route of the four rooms under test as the HTTP gateway would: strictly decoded body in, what the
     client reads out."""
 
-    def __init__(self, platform: EmbeddedPlatform, settings: MessageSettings, media_prefix: str = "") -> None:
+    def __init__(self, platform: EmbeddedPlatform, settings: MessageSettings, directory: Path) -> None:
         self.platform = platform
+        self.media = MediaRoom(platform, directory)
         network, clock = platform.network, platform.clock
-        network.serve(presence_rpc.METHODS, PresenceServicer(platform.routes))
-        self.user = UserRoom(platform, media_prefix=media_prefix)
+        presence = presence_servicer(
+            platform.routes,
+            watcher=lambda gateway: PresenceWatcherStub(network.channel("presence", instance=gateway)),
+        )
+        network.serve(presence_rpc.METHODS, presence)
+        self.user = UserRoom(platform)
         self._contact(settings)
         self._group(settings)
         names = network.channel("directory")
@@ -79,8 +100,8 @@ class House:
         self.group = group_rpc.GroupStub(channel)
         self.message = message_rpc.MessageStub(channel)
         self.talk = talk_rpc.TalkStub(channel)
-        presence = presence_rpc.PresenceStub(channel)
-        self._routes = route_table(self.user.stub, self.contact, self.group, self.talk, presence)
+        presence_stub = presence_rpc.PresenceStub(channel)
+        self._routes = route_table(self.user.stub, self.contact, self.group, self.talk, presence_stub)
 
     def _contact(self, settings: MessageSettings) -> None:
         platform, channel = self.platform, self.platform.network.channel("contact")
@@ -93,8 +114,9 @@ class House:
         )
         dispatcher = self.contact_dispatcher = platform.dispatcher("contact", events)
         apply_ids = IdBlocks("apply", platform.database, platform.dialect)
+        folder_ids = IdBlocks("contact_folder", platform.database, platform.dialect)
         service = self.contact_service = ContactService(
-            platform.database, store, apply_ids, people, talks, presence, events, dispatcher, platform.clock
+            platform.database, store, apply_ids, people, talks, presence, events, dispatcher, platform.clock, folder_ids
         )
         platform.network.serve(contact_rpc.METHODS, ContactServicer(service, ZONE))
 
@@ -104,19 +126,35 @@ class House:
         people = group_neighbours.RpcPeople(user_rpc.UserStub(channel))
         friends = group_neighbours.RpcFriends(contact_rpc.ContactStub(channel))
         talks = group_neighbours.RpcTalks(message_rpc.MessageStub(channel))
-        events = self.group_events = GroupEvents(platform.database, store, people, talks)
+        apply_store, notice_store = ApplicationStore(platform.dialect), NoticeStore(platform.dialect)
+        vote_store, database, clock = VoteStore(platform.dialect), platform.database, platform.clock
+        events = GroupEvents(database, store, apply_store, notice_store, vote_store, people, talks)
+        self.group_events = events
         dispatcher = platform.dispatcher("group", events)
-        group_ids = IdBlocks("group", platform.database, platform.dialect)
-        service = self.group_service = GroupService(
-            platform.database, store, group_ids, people, friends, talks, events, dispatcher, platform.clock, settings
+        group_ids, apply_ids, vote_ids = (
+            IdBlocks(kind, database, platform.dialect) for kind in ("group", "group_apply", "group_vote")
         )
-        platform.network.serve(group_rpc.METHODS, GroupServicer(service))
+        changes = GroupChanges(database, store, dispatcher)
+        service = self.group_service = GroupService(
+            database, store, apply_store, group_ids, people, friends, talks, events, dispatcher, changes, clock,
+            settings,
+        )  # fmt: skip
+        pictures = group_neighbours.RpcPictures(media_rpc.MediaStub(channel))
+        administration = GroupAdministration(database, store, changes, pictures, clock, settings)
+        applications = Applications(
+            database, store, apply_store, apply_ids, people, service.admit, dispatcher, clock
+        )
+        notices = Notices(database, store, notice_store, people, dispatcher, clock)
+        self.vote_updates = VoteUpdates(events.tell_answers)
+        votes = Votes(database, store, vote_store, vote_ids, people, events, self.vote_updates, dispatcher, clock)
+        servicer = GroupServicer(service, administration, applications, notices, votes, ZONE)
+        platform.network.serve(group_rpc.METHODS, servicer)
 
     def _message(self, settings: MessageSettings, directory: Directory) -> None:
         platform = self.platform
-        store, view = MessageStore(platform.dialect), MessageView(ZONE)
+        store, view = MessageStore(platform.dialect, platform.clock.now_ms), MessageView(ZONE)
         talks = talk_rpc.TalkStub(platform.network.channel("message"))
-        events = MessageEvents(platform.database, store, view, directory, talks)
+        events = MessageEvents(platform.database, store, view, directory, talks, settings.fan_out_by_talk_above)
         dispatcher = platform.dispatcher("message", events)
         service = MessageService(
             platform.database,
@@ -127,8 +165,10 @@ class House:
             platform.clock,
             settings,
         )
-        events.attach(service)
-        self.message_servicer = MessageRpc(service, view, directory, dispatcher, platform.clock)
+        index = SearchIndex(platform.database, store.terms)
+        events.attach(service, index)
+        search = MessageSearch(platform.database, store, store.terms, index, RpcOwnTalks(talks))
+        self.message_servicer = MessageRpc(service, search, view, directory, dispatcher, platform.clock)
         platform.network.serve(message_rpc.METHODS, self.message_servicer)
 
     def _talk(self, directory: Directory) -> None:
@@ -151,7 +191,7 @@ class House:
             lambda connection: load_epoch(connection, platform.dialect),
             platform.clock,
         )
-        events.attach(service.load_session)
+        events.attach(service.load_session, service.robots_among)
         platform.network.serve(talk_rpc.METHODS, TalkRpc(service))
 
     def route(self, path: str) -> Route:
@@ -200,7 +240,7 @@ def route_table(
 ) -> dict[str, Route]:
     """The routes of the user, contact and group rooms by path."""
     routes = [
-        *user_http.routes(user),
+        *user_http.routes(user, ZONE),
         *contact_http.routes(contact, presence),
         *group_http.routes(group, talk, ZONE),
     ]
@@ -213,14 +253,17 @@ def decode(route: Route, body: dict[str, Any]) -> Any:
 
 
 @asynccontextmanager
-async def open_house(directory: Path, *, media_prefix: str = "", **settings: Any) -> AsyncIterator[House]:
+async def open_house(storage: Storage, **settings: Any) -> AsyncIterator[House]:
     """`settings`: of the section `messages`."""
-    async with embedded_platform(directory) as platform:
-        house = House(platform, MessageSettings(**settings), media_prefix)
-        try:
-            yield house
-        finally:
-            house.user.passwords.close()
+    with tempfile.TemporaryDirectory(prefix="xinyu-media-") as directory:
+        async with embedded_platform(storage) as platform:
+            house = House(platform, MessageSettings(**settings), Path(directory))
+            try:
+                yield house
+            finally:
+                await house.vote_updates.close()
+                house.user.passwords.close()
+                house.media.close()
 
 
 async def refused(call: Awaitable[Any], code: ErrorCode) -> XinYuError:

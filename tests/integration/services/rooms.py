@@ -1,4 +1,4 @@
-"""Message and talk rooms on a real SQLite file, as one process runs them, for tests of these rooms.
+"""Message and talk rooms on a real database, as one process runs them, for tests of these rooms.
 
 The rooms that they ask (user, contact, group, presence) answer from plain dicts here, so that a test says in a line who
 exists; the gateway keeps what is delivered. Every call is serialised and parsed again.
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Iterable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from zoneinfo import ZoneInfo
-
-from sqlalchemy import Connection
 
 from xinyu.base.clock import Clock, SystemClock
 from xinyu.base.config import MessageSettings
@@ -21,14 +18,13 @@ from xinyu.base.errors import XinYuError
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Outbox
 from xinyu.delivery.routes import MemoryRoutes
+from xinyu.delivery.stream_relay import StreamRelay
 from xinyu.rpc.context import Context
 from xinyu.rpc.in_process import InProcessNetwork
-from xinyu.storage import lease, schema
+from xinyu.storage import lease
 from xinyu.storage.database import Database
-from xinyu.storage.dialect import SQLITE
 from xinyu.storage.id_blocks import IdBlocks
 from xinyu.storage.meta import load_epoch
-from xinyu.storage.sqlite import SqliteDatabase
 from xinyu.wire.v1 import (
     contact_pb2,
     contact_rpc,
@@ -48,7 +44,9 @@ from xinyu.wire.v1 import (
 )
 from xinyu_services.directory import Directory
 from xinyu_services.message.events import MessageEvents
-from xinyu_services.message.rpc import KnownPeople, MessageRpc
+from xinyu_services.message.rpc import KnownPeople, MessageRpc, RpcOwnTalks
+from xinyu_services.message.search import MessageSearch
+from xinyu_services.message.search_index import SearchIndex
 from xinyu_services.message.service import MessageService
 from xinyu_services.message.store import MessageStore
 from xinyu_services.message.view import MessageView
@@ -116,8 +114,10 @@ class RecordingGateway:
 
     def __init__(self) -> None:
         self.delivered: list[tuple[int, int, dict[str, Any]]] = []
+        self.traces: list[tuple[str, list[str]]] = []  # of each call: its own, and those that it names
 
     async def deliver(self, request: gateway_pb2.DeliverRequest, context: Context) -> options_pb2.Empty:
+        self.traces.append((context.trace_id, list(request.trace_ids)))
         for delivery in request.deliveries:
             for event in delivery.events:
                 for user_id in delivery.user_ids:
@@ -143,7 +143,9 @@ class Rooms:
         clock: Clock | None = None,
         settings: MessageSettings | None = None,
         neighbours: Neighbours | None = None,
-        routes: MemoryRoutes | None = None,
+        routes: Any = None,
+        lanes: int = 1,
+        relay: Callable[[str], StreamRelay | None] = lambda _room: None,
     ) -> None:
         clock = self.clock = clock or SystemClock()
         self.incarnation = incarnation
@@ -167,28 +169,42 @@ class Rooms:
         def gateway(instance: str) -> gateway_rpc.GatewayStub:
             return gateway_rpc.GatewayStub(self.network.channel("dispatcher", instance=instance))
 
-        store, view = MessageStore(SQLITE), MessageView(zone)
-        events = MessageEvents(database, store, view, directory, self.talks)
+        settings = settings or MessageSettings()
+        store, view = MessageStore(database.dialect, clock.now_ms), MessageView(zone)
+        events = MessageEvents(database, store, view, directory, self.talks, settings.fan_out_by_talk_above)
         self.message_dispatcher = Dispatcher(
-            Outbox("message", SQLITE, incarnation, clock), events, database, self.routes, gateway
+            Outbox("message", database.dialect, incarnation, clock),
+            events,
+            database,
+            self.routes,
+            gateway,
+            relay=relay("message"),
         )
         self.service = MessageService(
             database,
             store,
             self.message_dispatcher,
-            IdBlocks("talk", database, SQLITE),
+            IdBlocks("talk", database, database.dialect),
             KnownPeople(directory),
             clock,
-            settings or MessageSettings(),
+            settings,
+            lanes,
         )
-        events.attach(self.service)
+        self.index = SearchIndex(database, store.terms)
+        events.attach(self.service, self.index)
+        search = MessageSearch(database, store, store.terms, self.index, RpcOwnTalks(self.talks))
         self.network.serve(
-            message_rpc.METHODS, MessageRpc(self.service, view, directory, self.message_dispatcher, clock)
+            message_rpc.METHODS, MessageRpc(self.service, search, view, directory, self.message_dispatcher, clock)
         )
-        talk_store, talk_view = TalkStore(SQLITE), TalkView(zone)
+        talk_store, talk_view = TalkStore(database.dialect), TalkView(zone)
         talk_events = TalkEvents(database, talk_store, talk_view, self.routes)
         self.talk_dispatcher = Dispatcher(
-            Outbox("talk", SQLITE, incarnation, clock), talk_events, database, self.routes, gateway
+            Outbox("talk", database.dialect, incarnation, clock),
+            talk_events,
+            database,
+            self.routes,
+            gateway,
+            relay=relay("talk"),
         )
         contacts = contact_rpc.ContactStub(channel)
         self.talk_service = TalkService(
@@ -202,17 +218,16 @@ class Rooms:
             RpcRows(user_rpc.UserStub(channel).load_rows),
             RpcRemarks(contacts),
             RpcOnline(presence_rpc.PresenceStub(channel)),
-            lambda connection: load_epoch(connection, SQLITE),
+            lambda connection: load_epoch(connection, database.dialect),
             clock,
         )
-        talk_events.attach(self.talk_service.load_session)
+        talk_events.attach(self.talk_service.load_session, self.talk_service.robots_among)
         self.network.serve(talk_rpc.METHODS, TalkRpc(self.talk_service))
 
     async def take_over(self) -> None:
         """This process' lease begins, and that of all others ends."""
-        await self.database.write(
-            lambda connection: lease.take_over(connection, SQLITE, self.incarnation, self.clock.now_ms())
-        )
+        dialect = self.database.dialect
+        await self.database.write(lambda connection: lease.take_over(connection, dialect, self.incarnation))
 
     async def start(self) -> None:
         await self.take_over()
@@ -281,11 +296,32 @@ class Rooms:
         record: dict[str, Any] = json.loads(result.record)
         return record
 
+    async def send_file(
+        self, user_id: int, mode: int, to_from_id: int, key: str, *, msg_id: str = ""
+    ) -> dict[str, Any]:
+        """A file message, as the doors make one out of an upload."""
+        body = {"drive": 1, "name": "a.bin", "path": key, "size": 1, "url": f"http://127.0.0.1/media/{key}"}
+        result = await self.send_new(
+            message_pb2.NewMessage(
+                user_id=user_id,
+                talk_mode=mode,
+                to_from_id=to_from_id,
+                msg_type=6,
+                body=json.dumps(body).encode(),
+                msg_id=msg_id,
+                codec=1,  # type: ignore[arg-type]
+            )
+        )
+        record: dict[str, Any] = json.loads(result.record)
+        return record
+
     async def send_new(self, message: message_pb2.NewMessage) -> message_pb2.SendResult:
         """One message in a call of its own; a refusal is raised."""
         (result,) = (await self.messages.send(message_pb2.SendRequest(messages=[message]))).results
         if result.HasField("refusal"):
-            raise XinYuError.from_wire(result.refusal.reason, result.refusal.message)
+            refusal = result.refusal
+            wait_ms = refusal.retry_after_ms if refusal.HasField("retry_after_ms") else None
+            raise XinYuError.from_wire(refusal.reason, refusal.message, wait_ms)
         return result
 
     async def records(
@@ -371,14 +407,3 @@ async def refused(call: Awaitable[Any]) -> str:
     except XinYuError as refusal:
         return refusal.reason
     return ""
-
-
-async def open_database(path: Path) -> SqliteDatabase:
-    """A migrated SQLite file."""
-    database = SqliteDatabase(path)
-
-    def work(connection: Connection) -> None:
-        schema.apply(connection)
-
-    await database.write(work)
-    return database

@@ -4,7 +4,6 @@ refusal out of the table, never `internal`, and afterwards everything still work
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from tests.database_storage import Storage
 from tests.integration.services.house import open_house
 from xinyu.base.errors import INTERNAL, XinYuError
 from xinyu.wire.v1 import contact_rpc, group_rpc, presence_rpc, user_rpc
@@ -59,13 +59,18 @@ def hostile(request_type: type[Message], choose: random.Random) -> Message:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_no_request_is_an_internal_error(tmp_path: Path, seed: int) -> None:
+async def test_no_request_is_an_internal_error(storage: Storage, seed: int) -> None:
     choose = random.Random(seed)
-    async with open_house(tmp_path) as house:
+    async with open_house(storage) as house:
         ann = await house.user.register("13800000001", "Ann")
         bob = await house.user.register("13800000002", "Bob")
         await house.befriend(ann, bob)
         await house.post("group/create", ann, name="G", user_ids=[bob])
+        # Whom no request names: what is asked for in Ann's and Bob's names may part them.
+        await house.user.register("13800000003", "Cat")
+        dan = await house.user.register("13800000004", "Dan")
+        eve = await house.user.register("13800000005", "Eve")
+        await house.befriend(dan, eve)
         channel = house.platform.network.channel("hostile")
         answered = 0
         for _ in range(ROUNDS):
@@ -80,5 +85,5 @@ async def test_no_request_is_an_internal_error(tmp_path: Path, seed: int) -> Non
                 assert refusal is not INTERNAL, (method.name, request)
         assert answered > len(METHODS)  # some of it is taken: the refusals are not all of one kind
         await house.platform.settled()
-        assert (await house.post("user/detail", bob))["mobile"] == "13800000002"
-        assert bob in [item["user_id"] for item in (await house.post("contact/list", ann))["items"]]
+        assert (await house.post("user/detail", eve))["mobile"] == "13800000005"
+        assert eve in [item["user_id"] for item in (await house.post("contact/list", dan))["items"]]

@@ -1,21 +1,18 @@
-"""A SQLite database that keeps what its transactions ran, as the engine saw it, for tests of counts and query plans."""
+"""A database that keeps what its transactions ran, for tests of counts and query plans."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from xinyu._fast import sqlite
-from xinyu.storage import schema
-from xinyu.storage.database import Work, cursor
-from xinyu.storage.sqlite import SqliteDatabase
+from xinyu.storage.database import Database, Work, cursor
+from xinyu.storage.dialect import MYSQL, Dialect
+from xinyu.storage.mysql_statements import with_values
 
 T = TypeVar("T")
-_FRAMES = ("BEGIN", "COMMIT", "ROLLBACK")
 
 
 @dataclass
@@ -29,27 +26,32 @@ class Transaction:
 
 
 class _TracedConnection:
-    """A connection of statements-only work, whose cursors note what they execute."""
+    """A connection whose cursors note what they execute."""
 
-    def __init__(self, connection: Connection, transaction: Transaction) -> None:
+    def __init__(self, connection: Connection, transaction: Transaction, dialect: Dialect) -> None:
         self._connection = connection
         self._transaction = transaction
+        self._dialect = dialect
 
     @property
     def connection(self) -> _TracedConnection:
         return self
 
     def cursor(self) -> _TracedCursor:
-        return _TracedCursor(cursor(self._connection), self._transaction)
+        return _TracedCursor(cursor(self._connection), self._transaction, self._dialect)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
 
 
 class _TracedCursor:
-    def __init__(self, inner: Any, transaction: Transaction) -> None:
+    def __init__(self, inner: Any, transaction: Transaction, dialect: Dialect) -> None:
         self._inner = inner
         self._transaction = transaction
+        self._with_values = with_values if dialect is MYSQL else _with_values
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        self._transaction.statements.append(_with_values(sql, parameters))
+        self._transaction.statements.append(self._with_values(sql, parameters))
         return self._inner.execute(sql, parameters)
 
     def __getattr__(self, name: str) -> Any:
@@ -74,61 +76,47 @@ def _literal(value: Any) -> str:
             return repr(value + 0)  # of an IntEnum its number
 
 
-class TracedDatabase(SqliteDatabase):
-    """`transactions` grows with each; a test clears it."""
+class TracedDatabase:
+    """`transactions` grows with each, in the order of their ends; a test clears it."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, inner: Database) -> None:
+        self.inner = inner
+        self.dialect = inner.dialect
         self.transactions: list[Transaction] = []
 
-    def _run(self, engine: Engine, work: Work[T]) -> T:
-        raw = self._connection(engine).connection.dbapi_connection
-        assert raw is not None
+    def _traced(self, work: Work[T], transaction: Transaction) -> Work[T]:
+        def traced(connection: Connection) -> T:
+            transaction.statements.clear()  # of a try before this one
+            return work(cast(Connection, _TracedConnection(connection, transaction, self.dialect)))
+
+        return traced
+
+    async def read(self, work: Work[T]) -> T:
         transaction = Transaction()
-
-        def note(statement: str) -> None:
-            if not statement.startswith(_FRAMES):
-                transaction.statements.append(statement)
-
-        raw.set_trace_callback(note)
         try:
-            return super()._run(engine, work)
+            return await self.inner.read(self._traced(work, transaction))
         finally:
-            raw.set_trace_callback(None)
             self.transactions.append(transaction)
 
     async def write(
         self,
         work: Work[T],
         *,
-        lane: int = 0,
+        lane: int | None = None,
         statements_only: bool = False,
         committing: Callable[[], None] | None = None,
     ) -> T:
-        if not (statements_only and sqlite.available()):
-            return await super().write(work, lane=lane, statements_only=statements_only, committing=committing)
         transaction = Transaction()
-
-        def traced(connection: Connection) -> T:
-            return work(cast(Connection, _TracedConnection(connection, transaction)))
-
         try:
-            return await super().write(traced, lane=lane, statements_only=True, committing=committing)
+            return await self.inner.write(
+                self._traced(work, transaction), lane=lane, statements_only=statements_only, committing=committing
+            )
         finally:
             self.transactions.append(transaction)
+
+    async def close(self) -> None:
+        await self.inner.close()
 
     def with_statement(self, text: str) -> list[Transaction]:
         """Transactions that ran a statement with `text` in it."""
         return [transaction for transaction in self.transactions if transaction.holds(text)]
-
-
-async def open_traced_database(path: Path) -> TracedDatabase:
-    """A migrated file."""
-    database = TracedDatabase(path)
-
-    def work(connection: Connection) -> None:
-        schema.apply(connection)
-
-    await database.write(work)
-    database.transactions.clear()
-    return database

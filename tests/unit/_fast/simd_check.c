@@ -1,4 +1,4 @@
-/* Masking and UTF-8 validation of every level that this processor has, beside loops that do one byte at a time.
+/* Masking, UTF-8 validation and SHA of every level that this processor has, beside loops that do one byte at a time.
  *
  * Python's tests do more (test_mask.py, test_utf8.py), but need an interpreter for the processor. This needs only a
  * compiler and an emulator: test_simd_check.py builds it for this machine and for others that can be had here.
@@ -7,6 +7,8 @@
 #include <stdio.h>
 
 #include "mask.h"
+#include "sha1.h"
+#include "sha256.h"
 #include "utf8.h"
 
 #define ROOM 600
@@ -121,7 +123,43 @@ static int check_utf8(int level) {
     return 0;
 }
 
+/* FIPS 180-4's loop with examples of known digests; the processor's instructions beside that loop. */
+static int check_sha(void) {
+    static const uint8_t sha1_abc[] = {0xA9, 0x99, 0x3E, 0x36}, sha256_abc[] = {0xBA, 0x78, 0x16, 0xBF};
+    uint8_t digest[SHA256_DIGEST], blocks[4 * SHA256_BLOCK] = {0};
+    for (int level = SHA_PORTABLE; level <= SHA_NI; level++) {
+        if (!sha_has(level))
+            continue;
+        sha_chosen = level;
+        sha1_short((const uint8_t *)"abc", 3, digest);
+        if (memcmp(digest, sha1_abc, sizeof sha1_abc) != 0)
+            return fail(SIMD_UNKNOWN, "SHA-1", 3);
+        sha256((const uint8_t *)"abc", 3, digest);
+        if (memcmp(digest, sha256_abc, sizeof sha256_abc) != 0)
+            return fail(SIMD_UNKNOWN, "SHA-256", 3);
+    }
+    for (int round = 0; round < 20000; round++) {
+        uint32_t own[8], plain[8];
+        for (size_t i = 0; i < sizeof blocks; i++)
+            blocks[i] = (uint8_t)next_random(256);
+        for (int i = 0; i < 8; i++)
+            own[i] = plain[i] = next_random(UINT32_MAX);
+        size_t count = 1 + next_random(4);
+        sha256_blocks(own, blocks, count);
+        sha256_blocks_portable(plain, blocks, count);
+        if (memcmp(own, plain, sizeof own) != 0)
+            return fail(SIMD_UNKNOWN, "SHA-256", count * SHA256_BLOCK);
+        sha1_block(own, blocks);
+        sha1_block_portable(plain, blocks);
+        if (memcmp(own, plain, 5 * sizeof *own) != 0)
+            return fail(SIMD_UNKNOWN, "SHA-1", 64);
+    }
+    return 0;
+}
+
 int main(void) {
+    if (check_sha())
+        return 1;
     for (int level = SIMD_UNKNOWN; level <= SIMD_NEON; level++) {
         if (level != SIMD_UNKNOWN && !simd_has(level))
             continue;

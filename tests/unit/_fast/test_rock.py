@@ -199,7 +199,7 @@ def test_a_payload_is_exactly_one_gzip_member() -> None:
     assert split_feed(frame_of(gzip.compress(b""), 1), "base", []) == ([], "truncated")
 
 
-def test_an_inflated_payload_is_bounded() -> None:
+def test_defect_44_an_inflated_payload_is_bounded() -> None:
     bomb = frame_of(gzip.compress(b"\x03\x07" + b"\0" * (256 * 1024 * 1024 // 8)), 1)
     assert len(bomb) < 64 * 1024
     tracemalloc.start()
@@ -281,6 +281,121 @@ def test_the_base_dialect_has_no_place_for_a_trace_id() -> None:
     assert rock.encode_notify("base", 7, b"{}", TRACE) == rock.encode_notify("base", 7, b"{}")
 
 
+# ---- heads
+
+V32 = st.one_of(
+    st.integers(0, 300), st.integers(0, 2**32 - 1), st.sampled_from([127, 128, 2**28 - 1, 2**28, 2**32 - 1])
+)
+TEXT = st.text(max_size=40)
+BODY = st.one_of(st.binary(max_size=300), st.builds(lambda b, n: b * n, st.binary(max_size=8), st.integers(0, 1500)))
+FRAME: st.SearchStrategy[rock.Frame] = st.one_of(
+    st.builds(rock.Request, V32, V32, TEXT, BODY),
+    st.builds(rock.Response, V32, V32, V32, TEXT, TEXT, BODY),
+    st.builds(rock.Notify, V32, TEXT, BODY),
+)
+DIALECT = st.sampled_from(["base", "trace"])
+
+# A call of 5,000 ms by "ann": version, time, name.
+HEAD = bytes.fromhex("01 00001388 03 616e6e")
+
+
+def test_a_call_carries_its_head_in_front_of_the_request() -> None:
+    plain = rock.encode_request("trace", 7, 308, HEAD + b"{}", TRACE)
+    assert rock.Encoder("trace", caller="ann").call(7, 308, TRACE, 5.0, b"{}") == plain
+    (call,) = rock.Decoder("trace", heads=True).feed(plain)
+    assert isinstance(call, rock.Call) and isinstance(call, rock.Request)
+    assert (call.sn, call.cmd, call.trace_id, call.body) == (7, 308, TRACE, b"{}")
+    assert (call.timeout_s, call.caller) == (5.0, "ann")
+    # Only who asks for heads gets them.
+    assert rock.Decoder("trace").feed(plain) == [rock.Request(7, 308, TRACE, HEAD + b"{}")]
+    assert "timeout_s=5.0, caller='ann'" in repr(call) and call != rock.Request(7, 308, TRACE, b"{}")
+
+
+def test_calls_are_values() -> None:
+    encoder, decoder = rock.Encoder(caller="ann"), rock.Decoder(heads=True)
+    stream = b"".join(encoder.call(1, 2, "", timeout_s, b"") for timeout_s in (1.0, 1.0, 2.0))
+    first, same, other = decoder.feed(stream + rock.Encoder().call(1, 2, "", 1.0, b""))[:3]
+    assert first == same != other and len({first, same, other}) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\x01", b"\x02" + HEAD[1:], HEAD[:-1], HEAD[:5], b"\x01\0\0\0\x05\xffabc", b"\x01\0\0\0\x05\x01\xff"],
+)
+def test_a_body_without_a_head_stays_a_request(body: bytes) -> None:
+    stream = rock.encode_request("trace", 7, 308, body)
+    assert rock.Decoder("trace", heads=True).feed(stream) == [rock.Request(7, 308, "", body)]
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "decoded_s"),
+    [(0.0, 0.0), (-1.0, 0.0), (float("nan"), 0.0), (0.0019, 0.001), (1e300, 4294967.295), (float("inf"), 4294967.295)],
+)
+def test_the_time_is_told_in_milliseconds_of_32_bits(timeout_s: float, decoded_s: float) -> None:
+    (call,) = rock.Decoder(heads=True).feed(rock.Encoder().call(1, 1, "", timeout_s, b""))
+    assert isinstance(call, rock.Call) and call.timeout_s == decoded_s
+
+
+def test_a_caller_is_ascii_of_at_most_255() -> None:
+    for name in ("", "a", "x" * 255):
+        (call,) = rock.Decoder(heads=True).feed(rock.Encoder(caller=name).call(1, 1, "", 1.0, b"body"))
+        assert isinstance(call, rock.Call) and (call.caller, call.body) == (name, b"body")
+    with pytest.raises(ValueError, match="255"):
+        rock.Encoder(caller="x" * 256)
+    with pytest.raises(UnicodeEncodeError):
+        rock.Encoder(caller="\xe4")
+
+
+NAME = st.text(st.characters(max_codepoint=127), max_size=255)
+
+
+@given(
+    st.lists(st.tuples(V32, V32, TEXT, st.floats(0, 4_000_000), NAME, BODY), max_size=4),
+    DIALECT,
+    st.sampled_from([1, 4096]),
+)
+def test_calls_and_answers_come_back(
+    calls: list[tuple[int, int, str, float, str, bytes]], dialect: Any, gzip_min_length: int
+) -> None:
+    decoder = rock.Decoder(dialect, heads=True)
+    for sn, cmd, trace_id, timeout_s, caller, body in calls:
+        encoder = rock.Encoder(dialect, caller=caller, gzip_min_length=gzip_min_length)
+        (call,) = decoder.feed(encoder.call(sn, cmd, trace_id, timeout_s, body))
+        assert isinstance(call, rock.Call)
+        traced = trace_id if dialect == "trace" else ""
+        assert (call.sn, call.cmd, call.trace_id, call.caller, call.body) == (sn, cmd, traced, caller, body)
+        assert 0 <= timeout_s - call.timeout_s < 0.0011
+        assert decoder.feed(encoder.answer(call, 200, "ok", body)) == [rock.Response(sn, cmd, 200, "ok", traced, body)]
+        plain = encode(rock.Request(sn, cmd, trace_id, body), dialect, gzip_min_length=gzip_min_length)
+        assert encoder.request(sn, cmd, body, trace_id) == plain
+
+
+@given(st.binary(max_size=300))
+def test_any_body_is_a_call_or_a_request(body: bytes) -> None:
+    (frame,) = rock.Decoder(heads=True).feed(rock.encode_request("trace", 1, 2, body))
+    assert isinstance(frame, rock.Request)
+    if isinstance(frame, rock.Call):
+        size = 6 + len(frame.caller)
+        assert body[0] == 1 and frame.timeout_s == int.from_bytes(body[1:5], "big") / 1000
+        assert body[6:size] == frame.caller.encode() and body[size:] == frame.body
+    else:
+        assert frame.body == body
+
+
+def test_an_encoder_keeps_to_its_limits() -> None:
+    encoder = rock.Encoder("base", gzip_min_length=100, max_length=999)
+    assert (encoder.dialect, encoder.gzip_min_length, encoder.max_length) == ("base", 100, 999)
+    assert encoder.call(1, 1, "", 1.0, b"a" * 50)[3] == 0 and encoder.call(1, 1, "", 1.0, b"a" * 100)[3] == 1
+    with pytest.raises(rock.ProtocolError, match=r"^length: "):
+        encoder.call(1, 1, "", 1.0, b"a" * 999)
+    with pytest.raises(rock.ProtocolError, match=r"^length: "):
+        encoder.answer(rock.Request(), 200, "ok", b"a" * 999)
+    with pytest.raises(ValueError, match="dialect"):
+        rock.Encoder("v2")  # type: ignore[arg-type]
+    with pytest.raises(OverflowError):
+        encoder.call(-1, 1, "", 1.0, b"")
+
+
 # ---- memory
 
 
@@ -338,18 +453,6 @@ def test_one_feed_at_a_time() -> None:
 
 
 # ---- agreement with the oracle
-
-V32 = st.one_of(
-    st.integers(0, 300), st.integers(0, 2**32 - 1), st.sampled_from([127, 128, 2**28 - 1, 2**28, 2**32 - 1])
-)
-TEXT = st.text(max_size=40)
-BODY = st.one_of(st.binary(max_size=300), st.builds(lambda b, n: b * n, st.binary(max_size=8), st.integers(0, 1500)))
-FRAME: st.SearchStrategy[rock.Frame] = st.one_of(
-    st.builds(rock.Request, V32, V32, TEXT, BODY),
-    st.builds(rock.Response, V32, V32, V32, TEXT, TEXT, BODY),
-    st.builds(rock.Notify, V32, TEXT, BODY),
-)
-DIALECT = st.sampled_from(["base", "trace"])
 
 
 @given(st.lists(FRAME, max_size=5), DIALECT, st.sampled_from([1, 64, 4096]), st.data())

@@ -1,4 +1,4 @@
-"""Masking and UTF-8 for this machine, and for other processors where their compiler and an emulator are installed.
+"""Masking, UTF-8 and SHA for this machine, and for other processors where their compiler and an emulator are installed.
 
 On Debian: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static. What simd_check.c compares is
 told there.

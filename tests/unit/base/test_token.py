@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xinyu._fast import tokens as fast
 from xinyu.base import token as module
 from xinyu.base.errors import XinYuError
 from xinyu.base.token import AccessToken, AccessTokens
@@ -47,6 +48,32 @@ def test_a_token_says_who_and_until_when_and_needs_no_escaping() -> None:
     verified = tokens(clock).verify(token)
     assert (verified.user_id, verified.platform, verified.expires_at_ms) == (2**53 - 1, "web", clock.now + 3_600_000)
     assert tokens(clock).verify(tokens(clock).mint(1, "web")).token_id != verified.token_id
+
+
+def test_a_bots_token_is_another_kind_and_neither_can_be_spelled_as_the_other() -> None:
+    clock = Clock()
+    expires_s = clock.now // 1000 + 10 * 365 * 86_400
+    token = tokens(clock).mint_bot(7, expires_s)
+    assert re.fullmatch(r"bot_[0-9A-Za-z_.-]+", token)
+    for _ in range(2):  # as one that comes for the first time, and as one that is known
+        verifier = tokens(clock)
+        verified = [verifier.verify(token) for _ in range(2)][-1]
+        assert (verified.user_id, verified.platform, verified.expires_at_ms) == (7, "bot", expires_s * 1000)
+    assert reason(token.removeprefix("bot_")) == "unauthenticated"
+    assert reason("bot_" + tokens(clock).mint(7, "web")) == "unauthenticated"
+    assert reason("bot_" + token) == "unauthenticated"
+    assert reason("BOT_" + token.removeprefix("bot_")) == "unauthenticated"
+
+
+def test_a_bots_token_ends_with_its_reset_and_the_next_one_does_not() -> None:
+    clock = Clock()
+    old, new = tokens(clock).mint_bot(7, 2_000_000_000), tokens(clock).mint_bot(7, 2_000_000_001)
+    verifier = tokens(clock)
+    verifier.verify(old)
+    verifier.ended[7] = 2_000_000_000_000
+    with pytest.raises(XinYuError):
+        verifier.verify(old)
+    assert verifier.verify(new).user_id == 7
 
 
 def test_a_token_ends_at_its_second() -> None:
@@ -169,7 +196,8 @@ def test_no_other_header_is_taken_however_it_is_signed(head: Any) -> None:
 def test_a_token_seen_before_is_not_verified_again_but_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     verifier = tokens(clock)
-    token = verifier.mint(7, "web")
+    # Spelled in another way than ours: only `_decode` takes it.
+    token = jwt.encode(claims(exp=clock.now // 1000 + 3600), SECRET, algorithm="HS256")
     first = verifier.verify(token)
     monkeypatch.setattr(verifier, "_decode", None)
     assert verifier.verify(token) == first
@@ -177,7 +205,7 @@ def test_a_token_seen_before_is_not_verified_again_but_still_expires(monkeypatch
     with pytest.raises(XinYuError) as caught:
         verifier.verify(token)
     assert caught.value.reason == "token_expired"
-    assert len(verifier._verified) == 0
+    assert len(verifier.verified) == 0
 
 
 def test_the_tokens_that_are_remembered_are_bounded_and_all_good(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,9 +219,97 @@ def test_the_tokens_that_are_remembered_are_bounded_and_all_good(monkeypatch: py
     verifier.verify(minted[4])
     with pytest.raises(XinYuError):
         verifier.verify(minted[0] + "x")
-    remembered = [token for token in minted if verifier._verified.get(token) is not None]
+    remembered = [token for token in minted if verifier.verified.discard(token)]
     assert remembered == [minted[1], minted[3], minted[4]], "what was used again stays"
 
 
 def test_an_expiry_that_no_timer_can_hold_is_refused() -> None:
     assert reason(jwt.encode(claims(exp=2**52), SECRET, algorithm="HS256")) == "unauthenticated"
+
+
+# ---- what the compiled part verifies by itself, beside what stands here
+
+_SPELLED = '{"iss":"xinyu","uid":%s,"jti":"%s","exp":%s,"plt":"%s","iat":%s}'
+_EXPIRES_S = Clock.now // 1000 + 60
+spelled = st.tuples(
+    st.sampled_from(["1", str(2**53 - 1), str(2**53), "0", "-1", "01", "1.0", "1e3", "true", "null", '"1"', "9" * 30]),
+    st.sampled_from(["", "x" * 24, "x" * 25, "a b", "\\n", "\\u0061", "é", "\x7f", "\t", '"', "}"]),
+    st.sampled_from([str(_EXPIRES_S), "0", "1", str(2**52 // 1000), str(2**52 // 1000 + 1), "-1", "1e9", "1.5", '"9"']),
+    st.sampled_from(["web", "", "seven..", "eight...", "é", '"']),
+    st.sampled_from(["0", str(_EXPIRES_S), "-5", "1.5", "null", "9" * 15, "9" * 16, "9" * 17, "9" * 30, "00"]),
+).map(lambda values: _SPELLED % values)
+_OTHERS = (
+    "",
+    "{}",
+    "[]",
+    '{"iss":"xinyu","uid":1,"jti":"x","exp":EXP}',
+    '{"iss":"other","uid":1,"jti":"x","exp":EXP,"plt":"web","iat":0}',
+    '{"uid":1,"iss":"xinyu","jti":"x","exp":EXP,"plt":"web","iat":0}',
+    '{"iss":"xinyu","uid":1,"jti":"x","exp":EXP,"plt":"web","iat":0} ',
+    '{"iss":"xinyu","uid":1,"jti":"x","exp":EXP,"plt":"web","iat":0',
+    '{"iss":"xinyu", "uid":1,"jti":"x","exp":EXP,"plt":"web","iat":0}',
+    '{"iss":"xinyu","uid":1,"uid":2,"jti":"x","exp":EXP,"plt":"web","iat":0}',
+    '{"iss":"xinyu","uid":1,"jti":"x","exp":EXP,"plt":"web","iat":0,"more":1}',
+    '{"iss":"xinyu","uid":1,"jti":"x","exp":EXP,"plt":"web","iat":0' + " " * 600 + "}",
+)
+other_texts = st.sampled_from([text.replace("EXP", str(_EXPIRES_S)) for text in _OTHERS])
+
+
+def signed(header: str, body: str, secret: bytes = SECRET) -> str:
+    signature = hmac.digest(secret, f"{header}.{body}".encode(), "sha256")
+    return f"{header}.{body}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+
+
+def decided_here(token: str) -> tuple[int, str, str, int] | None:
+    try:
+        found = tokens()._decode(token)
+    except XinYuError:
+        return None
+    return found.user_id, found.token_id, found.platform, found.expires_at_ms
+
+
+HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').decode().rstrip("=")
+
+
+@settings(deadline=None, max_examples=600)
+@given(
+    text=st.one_of(spelled, other_texts),
+    tail=st.sampled_from(["", "", "", "=", "==", "A", "-", "!", "\n"]),
+    cut=st.integers(0, 3),
+)
+def test_what_the_compiled_part_takes_is_taken_here_with_the_same_claims(text: str, tail: str, cut: int) -> None:
+    body = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=") + tail
+    body = body[: len(body) - cut] if cut == 3 else body
+    token = signed(HEADER, body)
+    found = tokens().verified.get(token)
+    assert found is None or found == decided_here(token)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    user=st.integers(1, 2**53 - 1),
+    platform=st.sampled_from(["web", "pc", "app", ""]),
+    edits=st.lists(st.tuples(st.integers(0, 400), st.sampled_from("Aa0-_.=é ")), max_size=2),
+)
+def test_what_is_minted_is_verified_by_the_compiled_part_and_nothing_near_it(
+    user: int, platform: str, edits: list[tuple[int, str]]
+) -> None:
+    token = tokens().mint(user, platform)
+    edited = list(token)
+    for at, character in edits:
+        edited[at % len(edited)] = character
+    changed = "".join(edited)
+    found = tokens().verified.get(changed)
+    assert found == decided_here(changed)
+    assert (found is not None) == (changed == token)
+    assert tokens().verified.get(signed(*token.split(".")[:2], secret=b"t" * 32)) is None
+    assert tokens().verified.get(token[:-1]) is None
+
+
+@given(
+    data=st.binary(max_size=400),
+    secret=st.binary(max_size=200),
+    implementation=st.sampled_from(fast.SHA_IMPLEMENTATIONS),
+)
+def test_signing_beside_the_standard_library(data: bytes, secret: bytes, implementation: str) -> None:
+    assert fast.sign_hs256(secret, data, implementation) == hmac.digest(secret, data, "sha256")

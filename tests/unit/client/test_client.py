@@ -19,11 +19,13 @@ from xinyu.client import (
     NoticesDropped,
     NotLoggedIn,
     RecordAdded,
+    RecordRemoved,
     SendQueueFull,
     SendRefused,
     SendStored,
     Typing,
 )
+from xinyu.client import client as client_module
 from xinyu.client.backoff import Backoff
 from xinyu.client.errors import ClientError
 from xinyu.client.shapes import MembersRequest, RangeRequest, SyncRequest
@@ -342,3 +344,29 @@ async def test_misuse_is_said_clearly() -> None:
     with pytest.raises(ValueError, match="state"):
         Client("http://127.0.0.1:9", state=b"nonsense")
     assert issubclass(ApiError, ClientError)
+
+
+async def test_a_message_disappears_by_the_devices_own_clock(
+    oracle: OracleGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "EXPIRE_EVERY_S", 0.01)
+    async with ScriptedGateway(oracle.script) as gateway, make_client(gateway) as client:
+        await client.start()
+        stream = client.events()
+        oracle.server.send(7, PEER, "stays")
+        await oracle.dispatch()
+        oracle.server.send(7, PEER, "secret")
+        record = as_json(oracle.server.record(oracle.server.talks[7], 2))
+        oracle.server.pending.clear()
+        for peer in oracle.peers:
+            body = record | {"expires_at_ms": 1_000}
+            await peer.say("im.message", {"talk_id": 7, "sequence": 2, "body": body})
+
+        async def removed() -> int:
+            async for notice in stream:
+                if isinstance(notice, RecordRemoved):
+                    return notice.sequence
+            raise AssertionError("the stream has ended")
+
+        assert await within(removed()) == 2
+        assert [record.text for record in client.replica.records(7)] == ["stays"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.client.oracle_server import OracleServer
@@ -274,6 +275,27 @@ def test_what_was_recalled_stays_recalled(server: OracleServer, device: Device) 
     assert [record.recalled for record in device.replica.records(7)] == [True]
 
 
+def test_ones_own_reactions_stay_with_pushes_and_move_with_what_names_this_user(
+    server: OracleServer, device: Device
+) -> None:
+    server.send(7, PEER)
+    ((event, payload),) = pushes(server)
+    both = [{"emoji": "a", "count": 1, "is_mine": False}, {"emoji": "b", "count": 1, "is_mine": False}]
+    device.push(event, payload)
+    seen = []
+    for change, user, emoji, action in ((1, PEER, "b", 1), (2, ME, "b", 1), (3, ME, "a", 1), (4, ME, "b", 2)):
+        reaction = {"sequence": 1, "user_id": user, "emoji": emoji, "action": action}
+        record = payload["body"] | {"reactions": both}
+        device.push("talk.changed", {"talk_id": 7, "change": change, "records": [record], "reaction": reaction})
+        (held,) = device.replica.records(7)
+        seen.append([each.emoji for each in held.reactions if each.is_mine])
+    assert seen == [[], ["b"], ["a", "b"], ["a"]]
+    # Another change keeps them, too; one of another message names nobody's here.
+    device.push("talk.changed", {"talk_id": 7, "change": 5, "records": [record | {"extra": '{"content":"edited"}'}]})
+    (held,) = device.replica.records(7)
+    assert ([each.is_mine for each in held.reactions], held.text) == ([True, False], "edited")
+
+
 def test_a_change_as_its_number_alone_moves_the_cursor(device: Device) -> None:
     device.push("talk.changed", {"talk_id": 7, "change": 1, "records": [], "voids": []})
     assert device.replica.cursors(7) == (0, 1, 0)
@@ -490,6 +512,50 @@ def test_a_message_that_comes_before_the_row_of_its_talk_waits(server: OracleSer
     assert (view.name, view.unread) == ("group", 1)
 
 
+def test_an_unread_mention_of_everybody_is_told_pushed_or_synced(server: OracleServer, device: Device) -> None:
+    def mentioned() -> bool:
+        view = device.replica.conversation(7)
+        assert view is not None
+        return view.mentions_all
+
+    server.send(7, PEER, '@all","mentions":[0],"x":"')
+    server.send(7, PEER, '@me","mentions":[1],"x":"')
+    for push in pushes(server):
+        device.push(*push)
+    assert [record.mentions for record in device.replica.records(7)] == [[0], [1]]
+    assert mentioned()
+    device.replica = Replica.restore(device.replica.snapshot())
+    assert mentioned()
+    device.connect().settle()
+    server.read(7, ME, 2)
+    device.push(*pushes(server)[0])
+    assert not mentioned()
+    # What a device that was away is told, though it does not hold the message.
+    for _ in range(5):
+        server.send(7, PEER)
+    device.replica.sync()
+    request = device.replica.take_sync()
+    assert request is not None
+    answer = server.sync(ME, request)
+    (talk,) = answer.talks
+    talk = msgspec.structs.replace(talk, mention_all_sequence=3)
+    device.replica.apply_sync(request, msgspec.structs.replace(answer, talks=[talk]))
+    assert mentioned()
+    assert all(not record.mentions for record in device.replica.records(7) if record.sequence > 2)
+
+
+def test_a_dismissed_group_is_not_listed_any_more(server: OracleServer, device: Device) -> None:
+    server.send(7, PEER)
+    device.push(*pushes(server)[0])
+    assert [view.talk_id for view in device.replica.conversation_list()] == [7]
+    profile = {"name": "group", "avatar": "", "mute_all": False, "dismissed": True, "slow_mode_s": 9, "mention_all": 2}
+    device.push("talk.changed", {"talk_id": 7, "change": 1, "records": [], "voids": [], "profile": profile})
+    assert device.replica.conversation_list() == []
+    view = device.replica.conversation(7)
+    assert view is not None
+    assert (view.dismissed, view.slow_mode_s, view.mention_all, view.is_listed) == (True, 9, 2, False)
+
+
 def test_a_deleted_row_forgets_the_talk(server: OracleServer, device: Device) -> None:
     server.delete_talk_row(ME, 7)
     device.push(*pushes(server)[0])
@@ -557,8 +623,6 @@ def test_a_cursor_that_goes_back_makes_the_talk_be_asked_from_zero(server: Oracl
 
 
 def _as_json(answer: SyncAnswer, talk_fields: dict[str, Any]) -> dict[str, Any]:
-    import msgspec
-
     decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer))
     decoded["talks"][0] |= talk_fields
     return decoded
@@ -656,6 +720,38 @@ def test_a_roster_answer_older_than_the_cursor_is_asked_again(server: OracleServ
     assert device.replica.roster(7).missing is not None
 
 
+def test_a_roster_comes_in_pages(server: OracleServer, device: Device) -> None:
+    server.set_member(7, THIRD, "in", role=2)
+    for event, payload in pushes(server):
+        device.push(event, payload)
+    look = device.replica.roster(7).missing
+    assert look is not None
+    whole = server.members(look.request)
+    first = msgspec.structs.replace(whole, change=whole.change - 1, members=whole.members[:2])
+    assert not device.replica.apply_members(look, first)
+    rest = device.replica.roster(7).missing
+    assert rest is not None and rest.request.change == whole.change - 1
+    last = msgspec.structs.replace(whole, members=whole.members[2:])
+    assert device.replica.apply_members(rest, last)
+    fresh = device.replica.roster(7)
+    assert fresh.missing is None
+    assert [member.user_id for member in fresh.members] == [ME, PEER, THIRD]
+
+
+def test_after_a_number_alone_the_roster_is_asked_for(server: OracleServer, device: Device) -> None:
+    """It may stand for more members than a push lists."""
+    look = device.replica.roster(7).missing
+    assert look is not None
+    device.replica.apply_members(look, server.members(look.request))
+    server.set_member(7, THIRD, "left")
+    ((_, payload),) = pushes(server)
+    device.push("talk.changed", {key: value for key, value in payload.items() if key != "members"})
+    delta = device.replica.roster(7).missing
+    assert delta is not None
+    assert device.replica.apply_members(delta, server.members(delta.request))
+    assert [member.user_id for member in device.replica.roster(7).members] == [ME, PEER]
+
+
 # -------------------------------------------------------------------- views and storing
 
 
@@ -745,3 +841,67 @@ def test_memory_is_bounded_by_talk(server: OracleServer) -> None:
         device.push(event, payload)
     assert len(device.replica.records(7)) <= 10
     device.check()  # looking brings the rest back
+
+
+# -------------------------------------------------------------------- messages that disappear
+
+
+def expiring(server: OracleServer, at_ms: int) -> tuple[str, dict[str, Any]]:
+    """The push of a message that disappears then."""
+    server.send(7, PEER, f"until {at_ms}")
+    [(event, payload)] = pushes(server)
+    body = payload["body"]
+    body = msgspec.structs.asdict(body) if isinstance(body, msgspec.Struct) else body
+    return event, payload | {"body": body | {"expires_at_ms": at_ms}}
+
+
+def test_a_record_goes_by_the_devices_own_clock_and_its_number_stays(server: OracleServer, device: Device) -> None:
+    for at_ms in (3_000, 1_000, 2_000):
+        device.push(*expiring(server, at_ms))
+    device.replica.take_notices()
+    device.replica.expire(999)
+    assert device.replica.take_notices() == []
+    device.replica.expire(2_000)
+    assert texts(device) == ["until 3000"]
+    assert device.replica.take_notices() == [notices.RecordRemoved(7, 2), notices.RecordRemoved(7, 3)]
+    assert device.replica.cursors(7)[0] == 3
+    page = device.replica.history(7)
+    assert (page.missing, page.at_start, len(page.records)) == (None, True, 1)
+    # The server says the same later: nothing more to drop, and no hole.
+    change = device.replica.cursors(7)[1] + 1
+    device.push("talk.changed", {"talk_id": 7, "change": change, "voids": [[2, 3]]})
+    assert device.replica.take_sync() is None
+    assert device.replica.take_notices() == []
+
+
+def test_a_restored_device_still_knows_when_its_records_go(server: OracleServer, device: Device) -> None:
+    device.push(*expiring(server, 1_000))
+    restored = Device(server, replica=Replica.restore(device.replica.snapshot()))
+    assert texts(restored) == ["until 1000"]
+    restored.replica.expire(1_000)
+    assert texts(restored) == []
+
+
+def test_a_record_that_came_by_a_range_goes_as_well(server: OracleServer) -> None:
+    for _ in range(30):
+        server.send(7, PEER)
+    server.pending.clear()
+    device = Device(server).connect()
+    device.settle()
+    page = device.replica.history(7, limit=40)
+    assert page.missing is not None
+    answer = server.range(ME, page.missing.request)
+    records = [msgspec.structs.replace(record, expires_at_ms=5_000) for record in answer.records]
+    assert device.replica.apply_range(page.missing, msgspec.structs.replace(answer, records=records))
+    held = len(device.replica.records(7))
+    device.replica.expire(5_000)
+    assert len(device.replica.records(7)) == held - len(records)
+
+
+def test_a_profile_says_how_long_messages_live(server: OracleServer, device: Device) -> None:
+    change = device.replica.cursors(7)[1] + 1
+    profile = {"name": "Team", "avatar": "", "mute_all": False, "expire_after_s": 60}
+    device.push("talk.changed", {"talk_id": 7, "change": change, "profile": profile})
+    view = device.replica.conversation(7)
+    assert view is not None
+    assert view.expire_after_s == 60

@@ -11,19 +11,23 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
+from tests.database_storage import SqliteStorage
 from tests.integration.services.embedded_platform import SettableClock
-from tests.integration.services.rooms import GATEWAY, RecordingGateway, open_database
+from tests.integration.services.rooms import GATEWAY, RecordingGateway
 from xinyu.base.errors import UNAVAILABLE, XinYuError
+from xinyu.base.trace import trace_id
 from xinyu.delivery import dispatcher as module
-from xinyu.delivery.dispatcher import LEGACY, V1_JSON, Dispatcher, Push
+from xinyu.delivery import missed_pushes
+from xinyu.delivery.dispatcher import LEGACY, V1_JSON, Dispatcher, Members, Push
 from xinyu.delivery.outbox import Event, Outbox
-from xinyu.delivery.routes import MemoryRoutes
+from xinyu.delivery.routes import Located, MemoryRoutes, TalkAbsence
+from xinyu.rpc.context import Context
 from xinyu.rpc.in_process import InProcessNetwork
 from xinyu.storage import lease
 from xinyu.storage.database import Unavailable
 from xinyu.storage.dialect import SQLITE
 from xinyu.storage.sqlite import SqliteDatabase
-from xinyu.wire.v1 import gateway_rpc
+from xinyu.wire.v1 import gateway_pb2, gateway_rpc, options_pb2
 
 
 class Source:
@@ -70,6 +74,7 @@ class House:
         self.gateway = RecordingGateway()
         self.network = InProcessNetwork(serialise=True)
         self.network.serve(gateway_rpc.METHODS, self.gateway, instance=GATEWAY)
+        self.all_gateways: list[str] = []
         self.slept: list[float] = []
         self.wake = asyncio.Event()
         self.dispatchers: list[Dispatcher] = []
@@ -83,10 +88,11 @@ class House:
             self.routes,
             lambda name: gateway_rpc.GatewayStub(self.network.channel("test", instance=name)),
             self.sleep,
+            lambda: self.all_gateways,
         )
         self.dispatchers.append(dispatcher)
         if alive:
-            await self.database.write(lambda c: lease.take_over(c, SQLITE, incarnation, self.clock.now_ms()))
+            await self.database.write(lambda c: lease.take_over(c, SQLITE, incarnation))
         return dispatcher, source
 
     async def sleep(self, seconds: float) -> None:
@@ -113,7 +119,7 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    database = await open_database(tmp_path / "x.db")
+    database = await SqliteStorage(tmp_path / "x.db").open()
     house = House(database)
     yield house
     for dispatcher in house.dispatchers:
@@ -137,6 +143,23 @@ async def test_pushes_reach_a_gateway_in_the_order_of_commits(house: House) -> N
         await house.commit(dispatcher, push(n, 1))
     await house.settle(dispatcher)
     assert house.gateway.of(1, 1) == list(range(100))
+
+
+async def test_a_deliver_carries_the_traces_of_what_it_delivers(house: House) -> None:
+    await house.routes.connect([1], GATEWAY, 1)
+    dispatcher, _ = await house.process("a")
+    first, second = "1" * 32, "2" * 32
+    for number, trace in enumerate((first, second, first)):  # all wait when the pusher begins
+        trace_id.set(trace)
+        await house.commit(dispatcher, push(number, 1))
+    trace_id.set("3" * 32)
+    dispatcher.start()
+    await house.settle(dispatcher)
+    assert house.gateway.traces == [(first, [first, second])]
+    trace_id.set(second)
+    await house.commit(dispatcher, push(4, 1))
+    await house.settle(dispatcher)
+    assert house.gateway.traces[1:] == [(second, [])]
 
 
 async def test_a_push_is_encoded_once_a_codec_that_somebody_speaks(house: House) -> None:
@@ -261,18 +284,14 @@ async def test_what_a_dead_process_left_is_taken_over_once_its_lease_is_over(hou
     # The second process' lease beside the first's, as in a cluster.
     second, source = await house.process("second", alive=False)
 
-    def begin(connection: Connection) -> None:
-        connection.execute(
-            text("INSERT INTO lease (incarnation, until_ms) VALUES ('second', :until)"),
-            {"until": house.clock.now_ms() + 60_000},
-        )
-
     await second.recover()
     assert source.told == []  # it has no lease itself: fenced
-    await house.database.write(begin)
+    await house.database.write(lambda c: lease.begin(c, SQLITE, "second"))
     await second.recover()
     assert source.told == []  # the other is alive
-    house.clock.advance_s(lease.LEASE_MS / 1000 + 1)
+    await house.database.write(
+        lambda c: c.execute(text("UPDATE lease SET until_ms = until_ms - 16000 WHERE incarnation = 'dead'")) and None
+    )
     await second.recover()
     assert {incarnation for incarnation, _ in await house.rows()} == {"second"}
     second.start()
@@ -345,6 +364,29 @@ async def test_a_gateway_that_is_away_delays_nobody_else_and_loses_only_pushes(h
     assert house.gateway.of(1, 1) == [1]
 
 
+async def test_while_routes_cannot_be_asked_all_gateways_are_told_if_they_are_few(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher, _ = await house.process("a")
+    dispatcher.start()
+
+    async def away(user_ids: object) -> Located:
+        raise XinYuError(UNAVAILABLE)
+
+    monkeypatch.setattr(house.routes, "locate", away)
+    house.all_gateways = [f"gone {n}" for n in range(module.MAX_EVERYWHERE)]
+    for number, gateways in enumerate(([], [GATEWAY, *house.all_gateways], [GATEWAY, *house.all_gateways[1:]])):
+        house.all_gateways = gateways
+        await house.commit(dispatcher, push(number, 1))
+        await house.settle(dispatcher)
+    assert house.gateway.of(1, 0) == house.gateway.of(1, 1) == [2]
+    monkeypatch.undo()
+    await house.routes.connect([1], GATEWAY, 1)
+    await house.commit(dispatcher, push(3, 1))
+    await house.settle(dispatcher)
+    assert house.gateway.of(1, 1) == [2, 3]
+
+
 async def test_a_transaction_that_fails_tells_nothing(house: House) -> None:
     dispatcher, source = await house.process("a")
     batch = dispatcher.outbox.open()
@@ -360,3 +402,187 @@ async def test_a_transaction_that_fails_tells_nothing(house: House) -> None:
     await house.database.write(lambda c: empty.write(c, []))
     done = dispatcher.committed(empty)
     assert done.done() and dispatcher.outbox.open_count == 0
+
+
+# ---- what must not happen, and must not be the end
+
+
+@pytest.mark.parametrize("mistake", [asyncio.CancelledError, SystemError])
+async def test_a_pusher_that_ends_by_mistake_begins_again_and_loses_only_what_it_held(
+    house: House, mistake: type[BaseException], capsys: Any
+) -> None:
+    await house.routes.connect([1], GATEWAY, 1)
+    dispatcher, source = await house.process("a")
+    plain, left = source.pushes, 3
+
+    async def pushes(events: Sequence[Event], *, remade: bool) -> list[Push]:
+        nonlocal left
+        if left:
+            left -= 1
+            raise mistake
+        return await plain(events, remade=remade)
+
+    source.pushes = pushes  # type: ignore[method-assign]
+    dispatcher.start()
+    for n in range(6):
+        await house.commit(dispatcher, push(n, 1))
+        await house.settle(dispatcher)
+    assert house.gateway.of(1, 1) == [3, 4, 5]
+    restarts = [pause_s for pause_s in house.slept if pause_s != module.SWEEP_AFTER_S]
+    if mistake is asyncio.CancelledError:
+        assert restarts == [0.1, 0.2, 0.4], "a mistake that goes on is not tried again at full speed"
+        assert capsys.readouterr().out.count("loop_ended") == 3
+    else:
+        assert restarts == [], "an exception is the batch's alone"
+
+
+async def test_a_loop_that_is_closed_is_not_begun_again(house: House, capsys: Any) -> None:
+    dispatcher, _ = await house.process("a")
+    dispatcher.start()
+    await asyncio.sleep(0)
+    await dispatcher.close(0.1)
+    assert not dispatcher._tasks
+    assert "loop_ended" not in capsys.readouterr().out
+
+
+class Away:
+    """A gateway that refuses so many Delivers first."""
+
+    def __init__(self, house: House, refusals: int) -> None:
+        self._house = house
+        self.refusals = refusals
+        self.refused: list[list[int]] = []  # the users of each
+        house.network.serve(gateway_rpc.METHODS, self, instance=GATEWAY)
+
+    async def deliver(self, request: Any, context: Any) -> Any:
+        if self.refusals:
+            self.refusals -= 1
+            self.refused.append([user_id for delivery in request.deliveries for user_id in delivery.user_ids])
+            raise XinYuError(UNAVAILABLE)
+        return await self._house.gateway.deliver(request, context)
+
+
+async def test_who_missed_a_push_is_told_to_catch_up_when_the_gateway_answers_again(house: House) -> None:
+    Away(house, 2 + 1)
+    await house.routes.connect([1, 2], GATEWAY, 1)
+    await house.routes.connect([3], GATEWAY, 0)
+    dispatcher, _ = await house.process("a")
+    dispatcher.start()
+    await house.commit(dispatcher, push(1, 1), push(2, 3))
+    await house.settle(dispatcher)
+    while not house.gateway.of(1, 1):
+        await asyncio.sleep(0.001)
+    assert house.gateway.of(1, 1, "sync.required") == [{"reason": "behind"}]
+    assert house.gateway.of(3, 0, "im.session.reload") == [{}]
+    assert house.gateway.of(2, 1) == []
+    assert [pause_s for pause_s in house.slept if pause_s != module.SWEEP_AFTER_S] == list(missed_pushes.PAUSES_S[:2])
+    await house.commit(dispatcher, push(3, 1))
+    await house.settle(dispatcher)
+    assert house.gateway.of(1, 1) == [{"reason": "behind"}, 3], "told once"
+
+
+async def test_a_gateway_that_stays_away_is_given_up_and_its_users_are_bounded(house: House, monkeypatch: Any) -> None:
+    monkeypatch.setattr(missed_pushes, "MAX_USERS", 2)
+    away = Away(house, 1_000)
+    await house.routes.connect([1, 2, 3], GATEWAY, 1)
+    dispatcher, _ = await house.process("a")
+    dispatcher.start()
+    await house.commit(dispatcher, push(1, 1, 2, 3))
+    await house.settle(dispatcher)
+    while dispatcher._missed._users:
+        await asyncio.sleep(0.001)
+    assert [len(users) for users in away.refused] == [3, 3] + [2] * len(missed_pushes.PAUSES_S)
+    assert [pause_s for pause_s in house.slept if pause_s != module.SWEEP_AFTER_S] == list(missed_pushes.PAUSES_S)
+    away.refusals = 0
+    await house.commit(dispatcher, push(2, 1))
+    await house.settle(dispatcher)
+    assert house.gateway.of(1, 1) == [2]
+
+
+async def test_nobody_is_told_to_catch_up_on_what_is_ephemeral(house: House) -> None:
+    Away(house, 2)
+    await house.routes.connect([1], GATEWAY, 1)
+    dispatcher, _ = await house.process("a")
+    dispatcher.push([Push([1], lambda _: b"{}", ephemeral=True)])
+    while dispatcher._tasks:
+        await asyncio.sleep(0.001)
+    assert dispatcher._missed._users == {}
+
+
+class KeepingGateway:
+    """Keeps the requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[gateway_pb2.DeliverRequest] = []
+
+    async def deliver(self, request: gateway_pb2.DeliverRequest, context: Context) -> options_pb2.Empty:
+        self.requests.append(request)
+        return options_pb2.Empty()
+
+
+async def test_a_push_to_a_talk_is_encoded_once_and_goes_to_all_gateways_that_may_hold_members(house: House) -> None:
+    gateways = {name: KeepingGateway() for name in ("a", "b", "c")}
+    for name, gateway in gateways.items():
+        house.network.serve(gateway_rpc.METHODS, gateway, instance=name)
+        await house.routes.connect([7 if name == "a" else 8], name, 1)
+    await house.routes.tell_absences("b", "first", [TalkAbsence(5, 3, 1), TalkAbsence(6, 2, 2)])
+    dispatcher, source = await house.process("first")
+    five = Members(5, 3, gateway_pb2.AUDIENCE_READERS, 9)
+    await dispatcher._deliver(
+        [
+            Push([7], source._encoder(1)),
+            Push((), source._encoder(2), members=five),
+            Push((), source._encoder(3), LEGACY, members=Members(6, 3, gateway_pb2.AUDIENCE_MEMBERS)),
+        ],
+        (),
+    )
+    seen = {
+        name: [
+            (list(d.user_ids), d.members.talk_id, [json.loads(event.payload)["payload"] for event in d.events])
+            for request in gateway.requests
+            for d in request.deliveries
+        ]
+        for name, gateway in gateways.items()
+    }
+    by_talk = [([], 5, [2, 2]), ([], 6, [3])]
+    assert seen == {"a": [([7], 0, [1]), *by_talk], "b": by_talk[1:], "c": by_talk}
+    assert [len(gateway.requests) for gateway in gateways.values()] == [1, 1, 1]
+    assert source.encoded == [1, 0, 1, 0]
+    (members,) = {bytes(r.deliveries[0].members.SerializeToString()) for r in gateways["c"].requests}
+    assert gateway_pb2.TalkMembers.FromString(members) == gateway_pb2.TalkMembers(
+        talk_id=5, change=3, audience=gateway_pb2.AUDIENCE_READERS, sequence=9
+    )
+
+
+async def test_members_of_a_large_talk_are_told_to_catch_up_by_their_talk(house: House, monkeypatch: Any) -> None:
+    gateway = KeepingGateway()
+    away = Away(house, 2)
+    monkeypatch.setattr(house, "gateway", gateway)
+    await house.routes.connect([7], GATEWAY, 1)
+    dispatcher, source = await house.process("first")
+    for change in (3, 2):
+        members = Members(5, change, gateway_pb2.AUDIENCE_READERS, 9)
+        await dispatcher._deliver([Push((), source._encoder(1), members=members)], ())
+        away.refusals = 2 if change == 3 else 0
+    while dispatcher._missed._talks:
+        await asyncio.sleep(0.001)
+    (request,) = [each for each in gateway.requests if b"sync.required" in each.SerializeToString()]
+    told = [(list(d.user_ids), d.members, [event.codec for event in d.events]) for d in request.deliveries]
+    assert told == [([], gateway_pb2.TalkMembers(), [0, 1]), ([], gateway_pb2.TalkMembers(talk_id=5, change=3), [0, 1])]
+
+
+async def test_while_routes_cannot_be_asked_a_large_talk_is_told_everywhere(house: House, monkeypatch: Any) -> None:
+    gateway = KeepingGateway()
+    house.network.serve(gateway_rpc.METHODS, gateway, instance="a")
+    dispatcher, source = await house.process("first")
+
+    async def away(_changes: Any) -> Any:
+        raise XinYuError(UNAVAILABLE)
+
+    monkeypatch.setattr(house.routes, "locate_talks", away)
+    push = Push((), source._encoder(1), members=Members(5, 3, gateway_pb2.AUDIENCE_MEMBERS))
+    with pytest.raises(XinYuError):
+        await dispatcher._deliver([push], ())
+    monkeypatch.setattr(dispatcher, "_all_gateways", lambda: ["a"])
+    await dispatcher._deliver([push], ())
+    assert [delivery.members.talk_id for request in gateway.requests for delivery in request.deliveries] == [5]

@@ -9,7 +9,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xinyu.delivery.routes import Located, MemoryRoutes
+from xinyu.delivery.routes import Located, MemoryRoutes, TalkAbsence
 
 USERS, GATEWAYS, CODECS = range(1, 4), ("a", "b"), range(3)
 operations = st.lists(
@@ -84,3 +84,23 @@ async def test_a_user_costs_his_place_in_a_dict() -> None:
         tracemalloc.stop()
     assert size_bytes < 100 * users
     assert len(routes._kinds) == 1
+
+
+async def test_every_gateway_with_a_device_may_hold_a_member() -> None:
+    routes = MemoryRoutes()
+    assert await routes.locate_talks({5: 1}) == {}
+    await routes.connect([7, 8], "a", 0)
+    await routes.connect([8], "b", 1)
+    assert await routes.locate_talks({5: 1, 6: 0}) == {"a": {5, 6}, "b": {5, 6}}
+    await routes.disconnect([8], "b", 1)
+    assert await routes.locate_talks({5: 1}) == {"a": {5}}
+
+
+async def test_what_a_gateway_said_goes_with_it() -> None:
+    routes = MemoryRoutes()
+    await routes.connect([7], "a", 0)
+    await routes.tell_absences("a", "first", [TalkAbsence(5, 3, 1)])
+    await routes.forget_gateway("a")
+    assert await routes.locate_talks({5: 1}) == {}
+    await routes.connect([7], "a", 0)
+    assert await routes.locate_talks({5: 1}) == {"a": {5}}

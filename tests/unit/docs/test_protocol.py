@@ -1,16 +1,22 @@
-"""docs/protocol.md tells of every error, close code, route and client event that the code has, and of no other."""
+"""docs/protocol.md tells of every error, close code and client event that the code has, docs/http-api.md of every
+route, and of no other."""
 
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.contract.table import ROUTES
+from xinyu.base.clock import SystemClock
 from xinyu.base.close_codes import CLOSE_CODES
 from xinyu.base.config import Config
 from xinyu.base.errors import ERRORS
+from xinyu.rpc import grpc_status
 from xinyu.rpc.in_process import InProcessNetwork
+from xinyu.storage.local_blobs import LocalBlobs
 from xinyu_services.cli.doors import client_events, http_routes
 
 PROTOCOL = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -38,22 +44,21 @@ def test_close_codes() -> None:
     }
 
 
+def test_statuses_over_grpc() -> None:
+    rows = re.findall(r"^\| (\d+) \| ([A-Z_]+) \|$", PROTOCOL.split("\n### gRPC\n", 1)[1], re.MULTILINE)
+    assert {int(status): name for status, name in rows} == {key: code.name for key, code in grpc_status.STATUS.items()}
+
+
 @pytest.fixture
 def config() -> Config:
     return Config()
 
 
-def test_every_route_is_told_of(config: Config) -> None:
-    told: set[str] = set()
-    for row in table("REST"):
-        prefix = ""
-        for name in re.findall(r"`([a-z-]+(?:/[a-z-]+)*)`", row[0]):
-            # `group/create`, `detail`: a name without a slash goes on in the same folder, but for `sync`.
-            if "/" in name:
-                prefix = name.rsplit("/", 1)[0]
-            told.add(name if "/" in name or not prefix else f"{prefix}/{name}")
+def test_every_route_is_told_of(config: Config, tmp_path: Path) -> None:
     channel = InProcessNetwork().channel("test")
-    assert {route.path for route in http_routes(channel, config)} | {"auth/ticket"} == told
+    with closing(LocalBlobs(tmp_path)) as blobs:
+        routes = http_routes(channel, config, blobs, SystemClock())
+    assert {route.path for route in routes} | {"auth/ticket"} == set(ROUTES)
 
 
 def test_every_client_event_is_told_of(config: Config) -> None:

@@ -29,6 +29,8 @@ def test_ours() -> None:
     assert found == upgrade.Upgrade(1, "xinyu.v1.json", "", "t", "d-1", "app")
     assert read("/ws", "", "xinyu.v1.json", authorization="Bearer x").token == "x"
     assert read("/wss/a", "", "other, xinyu.v1.protobuf , xinyu.v1.json").codec == 1
+    binary = read("/wss/a", "ticket=t", "other, xinyu.v1.protobuf")
+    assert (binary.codec, binary.subprotocol, binary.ticket) == (2, "xinyu.v1.protobuf", "t")
 
 
 def test_percent_escapes() -> None:
@@ -42,8 +44,8 @@ def test_percent_escapes() -> None:
         ("/wss", "", "", {}, "not_found"),
         ("/wsx", "", "xinyu.v1.json", {}, "not_found"),
         ("/ws", "", "", {}, "invalid"),
-        ("/ws", "", "xinyu.v1.protobuf", {}, "invalid"),
-        ("/wss/x", "", "xinyu.v1.protobuf", {}, "invalid"),
+        ("/ws", "", "xinyu.v2.json", {}, "invalid"),
+        ("/wss/x", "", "xinyu.v1.xml, other", {}, "invalid"),
         ("/ws", "", "xinyu.v1.json", {"origin": "https://elsewhere.example"}, "origin_refused"),
         ("/ws", "", "xinyu.v1.json", {"origin": ""}, "origin_refused"),
         ("/wss/x", "platform=fridge", "", {}, "invalid"),

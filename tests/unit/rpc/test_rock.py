@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.unit.rpc.carriers import loopback
 from xinyu._fast import rock
+from xinyu.base.config import RpcSettings
 from xinyu.base.errors import XinYuError
-from xinyu.rpc import rock_channel, rock_head, rock_proof, rock_server
+from xinyu.base.trace import trace_id
+from xinyu.rpc import rock_channel, rock_proof, rock_server
 from xinyu.rpc.context import Context
+from xinyu.rpc.probe import ProbeServicer
 from xinyu.rpc.rock_channel import RockChannel
 from xinyu.rpc.rock_server import RockServer
 from xinyu.rpc.servicers import Servicers
-from xinyu.wire.v1 import message_pb2, options_pb2
+from xinyu.wire.v1 import message_pb2, options_pb2, probe_pb2
 from xinyu.wire.v1.message_rpc import TYPING
+from xinyu.wire.v1.probe_rpc import ECHO
 
 SECRET = b"k" * 32
+DEFAULTS = RpcSettings()
 REQUEST = message_pb2.TypingRequest(user_id=1)
 
 
@@ -46,12 +50,13 @@ class Servicer:
 class Site:
     """One server process, as far as its callers can tell."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, settings: RpcSettings) -> None:
         self.servicer = Servicer()
         self.servicers = Servicers()
         self.servicers.serve([TYPING], self.servicer)
+        self.servicers.serve([ECHO], ProbeServicer())
         self.gone: list[str] = []
-        self.server = RockServer(self.servicers, secret=secret, on_gone=self.gone.append)
+        self.server = RockServer(self.servicers, secret=secret, settings=settings, on_gone=self.gone.append)
 
     async def wait_gone(self) -> str:
         async with asyncio.timeout(30):
@@ -61,8 +66,10 @@ class Site:
 
 
 @asynccontextmanager
-async def site(secret: bytes = b"", sock: socket.socket | None = None) -> AsyncIterator[Site]:
-    made = Site(secret)
+async def site(
+    secret: bytes = b"", sock: socket.socket | None = None, settings: RpcSettings = DEFAULTS
+) -> AsyncIterator[Site]:
+    made = Site(secret, settings)
     await made.server.start(sock or loopback())
     try:
         yield made
@@ -73,8 +80,8 @@ async def site(secret: bytes = b"", sock: socket.socket | None = None) -> AsyncI
 
 
 @asynccontextmanager
-async def calling(port: int, secret: bytes = b"") -> AsyncIterator[RockChannel]:
-    channel = RockChannel("127.0.0.1", port, caller="test", secret=secret)
+async def calling(port: int, secret: bytes = b"", settings: RpcSettings = DEFAULTS) -> AsyncIterator[RockChannel]:
+    channel = RockChannel("127.0.0.1", port, caller="test", secret=secret, settings=settings)
     try:
         yield channel
     finally:
@@ -121,7 +128,9 @@ async def raw_peer(port: int) -> AsyncIterator[RawPeer]:
 
 
 def body(request: Any = REQUEST, timeout_s: float = 5.0) -> bytes:
-    return rock_head.encode(timeout_s, rock_head.encode_caller("raw"), request.SerializeToString())
+    """The head, written by hand, and the request."""
+    head = b"\x01" + int(timeout_s * 1000).to_bytes(4, "big") + b"\x03raw"
+    return head + bytes(request.SerializeToString())
 
 
 # -------------------------------------------------------------------- losses
@@ -221,19 +230,23 @@ async def test_gone_is_said_after_the_last_call_of_a_lost_connection() -> None:
 # -------------------------------------------------------------------- bounds
 
 
-async def test_calls_of_one_connection_are_bounded_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with site() as there:
+async def test_calls_of_one_connection_are_bounded_on_both_sides() -> None:
+    two = RpcSettings(max_in_flight=2)
+    async with site(settings=two) as there:
         there.servicer.go.clear()
-        monkeypatch.setattr(rock_server, "MAX_IN_FLIGHT", 2)
-        async with calling(there.server.port) as channel:
+        async with calling(there.server.port) as channel, calling(there.server.port, settings=two) as strict:
             calls = [asyncio.ensure_future(channel.call(TYPING, REQUEST)) for _ in range(3)]
             assert await reason(calls[2]) == "overloaded"
-            monkeypatch.setattr(rock_channel, "MAX_IN_FLIGHT", 2)
-            assert await reason(channel.call(TYPING, REQUEST)) == "overloaded"
+            calls += [asyncio.ensure_future(strict.call(TYPING, REQUEST)) for _ in range(2)]
+            async with asyncio.timeout(30):
+                while there.servicer.begun < 4:
+                    await asyncio.sleep(0.005)
+            assert await reason(strict.call(TYPING, REQUEST)) == "overloaded" and strict.in_flight == 2
             there.servicer.go.set()
-            await asyncio.gather(*calls[:2])
+            await asyncio.gather(*calls[:2], *calls[3:])
             await channel.call(TYPING, REQUEST)
-        assert there.servicer.begun == 3
+            await strict.call(TYPING, REQUEST)
+        assert there.servicer.begun == 6
 
 
 async def test_a_peer_that_does_not_read_its_answers_is_not_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,13 +331,106 @@ async def test_an_answer_that_is_not_understood_is_an_error_of_ours() -> None:
         assert await reason(channel.call(TYPING, REQUEST)) == "internal"
 
 
+SMALL = RpcSettings(max_frame_bytes=64 * 1024)
+
+
+def echo(size: int) -> probe_pb2.EchoRequest:
+    """gzip makes little of it."""
+    return probe_pb2.EchoRequest(payload=random.randbytes(size))
+
+
 async def test_a_request_that_fits_no_frame_is_refused_before_it_is_sent() -> None:
-    async with site() as there, calling(there.server.port) as channel:
-        long = message_pb2.TypingRequest()
-        long.MergeFromString(b"\xfa\x3f\x81\x80\x80\x20" + bytes(64 * 1024 * 1024 + 1))  # an unknown field of 64 MiB
-        assert await reason(channel.call(TYPING, long, timeout_s=60)) == "invalid"
-        await channel.call(TYPING, REQUEST)
-        assert there.servicer.begun == 1
+    async with site() as there, calling(there.server.port, settings=SMALL) as channel:
+        assert await reason(channel.call(ECHO, echo(64 * 1024))) == "invalid"
+        request = echo(60 * 1024)
+        assert (await channel.call(ECHO, request)).payload == request.payload
+
+
+async def test_an_answer_that_fits_no_frame_is_an_error_of_the_callee() -> None:
+    class Longer:
+        async def echo(self, request: probe_pb2.EchoRequest, context: Context) -> probe_pb2.EchoResponse:
+            return probe_pb2.EchoResponse(payload=request.payload * 2)
+
+    async with site(settings=SMALL) as there, calling(there.server.port) as channel:
+        there.servicers.serve([ECHO], Longer())
+        assert await reason(channel.call(ECHO, echo(40 * 1024))) == "internal"
+        assert len((await channel.call(ECHO, echo(20 * 1024))).payload) == 40 * 1024
+
+
+@pytest.mark.parametrize("gzip_min_bytes", [1, 1 << 30])
+async def test_a_frame_that_is_too_long_as_sent_or_inflated_ends_the_connection(gzip_min_bytes: int) -> None:
+    generous = RpcSettings(gzip_min_bytes=gzip_min_bytes)
+    request = probe_pb2.EchoRequest(payload=bytes(64 * 1024))  # as gzip a few hundred bytes
+    async with site(settings=SMALL) as there, calling(there.server.port, settings=generous) as channel:
+        assert await reason(channel.call(ECHO, request)) == "interrupted"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        body = bytes(64 * 1024)
+        writer.write(rock.encode_response("trace", 1, ECHO.command, 200, "ok", body, gzip_min_length=gzip_min_bytes))
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, calling(server.sockets[0].getsockname()[1], settings=SMALL) as channel:
+        assert await reason(channel.call(ECHO, echo(10))) == "interrupted"
+
+
+async def test_what_is_long_enough_is_sent_as_gzip_both_ways() -> None:
+    eager = RpcSettings(gzip_min_bytes=200)
+    flags: list[tuple[int, int]] = []
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One frame there, one back."""
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", there.server.port)
+        request = await read_frame(reader)
+        far_writer.write(request)
+        answer = await read_frame(far_reader)
+        flags.append((request[3], answer[3]))
+        writer.write(answer)
+        far_writer.transport.abort()
+        writer.close()
+
+    async with site(settings=eager) as there:
+        for size in (50, 1000):
+            proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
+            async with proxy, calling(proxy.sockets[0].getsockname()[1], settings=eager) as channel:
+                request = echo(size)
+                assert (await channel.call(ECHO, request)).payload == request.payload
+    assert flags == [(0, 0), (1, 1)]
+
+
+async def read_frame(reader: asyncio.StreamReader) -> bytes:
+    header = await reader.readexactly(8)
+    return header + await reader.readexactly(int.from_bytes(header[4:], "big"))
+
+
+# -------------------------------------------------------------------- dialects
+
+
+async def test_a_peer_of_the_base_dialect_is_understood_and_its_calls_get_a_trace_id_here() -> None:
+    seen: list[Context] = []
+
+    class Looks:
+        async def echo(self, request: probe_pb2.EchoRequest, context: Context) -> probe_pb2.EchoResponse:
+            seen.append(context)
+            return probe_pb2.EchoResponse()
+
+    base = RpcSettings(dialect="base")
+    async with site(SECRET, settings=base) as there, calling(there.server.port, SECRET, base) as channel:
+        there.servicers.serve([ECHO], Looks())
+        trace_id.set("a" * 32)
+        await channel.call(ECHO, echo(1))
+        assert seen[0].caller == "test" and len(seen[0].trace_id) == 32 and seen[0].trace_id != "a" * 32
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("base", "trace"), ("trace", "base")])
+async def test_two_dialects_do_not_meet(ours: Any, theirs: Any) -> None:
+    async with site(settings=RpcSettings(dialect=theirs)) as there:
+        async with calling(there.server.port, settings=RpcSettings(dialect=ours)) as channel:
+            answered = await reason(channel.call(TYPING, REQUEST))
+            assert answered in ("interrupted", "invalid", "internal", "unavailable")
+        assert there.servicer.begun == 0
 
 
 # -------------------------------------------------------------------- the secret
@@ -368,23 +474,3 @@ async def test_a_stranger_is_heard_only_for_his_proof_and_only_for_a_while(monke
             with pytest.raises((ConnectionError, AssertionError)):
                 assert await peer.frame() is not None
         assert there.servicer.begun == 0
-
-
-# -------------------------------------------------------------------- the head
-
-
-@given(st.floats(0, 4_000_000), st.text(st.characters(max_codepoint=127), max_size=255), st.binary(max_size=50))
-def test_a_head_comes_back(timeout_s: float, caller: str, request: bytes) -> None:
-    encoded = rock_head.encode(timeout_s, rock_head.encode_caller(caller), request)
-    decoded_s, name, begin = rock_head.decode(encoded)
-    assert 0 <= timeout_s - decoded_s < 0.002
-    assert (name, encoded[begin:]) == (caller, request)
-
-
-@given(st.binary(max_size=300))
-def test_any_bytes_are_a_head_or_refused(content: bytes) -> None:
-    try:
-        timeout_s, caller, begin = rock_head.decode(content)
-    except rock_head.HeadError:
-        return
-    assert content[0] == rock_head.VERSION and timeout_s >= 0 and begin == 6 + len(caller) <= len(content)

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.services.embedded_platform import SettableClock
 from xinyu.base.errors import XinYuError
 from xinyu.rpc.in_process import InProcessNetwork
-from xinyu.wire.v1 import group_rpc, user_pb2, user_rpc
+from xinyu.wire.v1 import group_pb2, group_rpc, user_pb2, user_rpc
 from xinyu_services import directory as module
 from xinyu_services.directory import Directory
 
@@ -94,3 +94,36 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     directory, _, _, _ = made()
     await named(directory, *range(1, 100))
     assert len(directory._user_names) == 10
+
+
+class Groups:
+    """The group room."""
+
+    def __init__(self) -> None:
+        self.name, self.revision, self.asked = "Band", 1, 0
+
+    async def load_names(self, request: group_pb2.LoadGroupNamesRequest, context: Any) -> group_pb2.GroupNamesPage:
+        self.asked += 1
+        names = [
+            group_pb2.GroupName(group_id=g, name=self.name, profile_revision=self.revision) for g in request.group_ids
+        ]
+        return group_pb2.GroupNamesPage(names=names)
+
+
+async def test_a_group_s_name_from_before_a_change_that_is_known_is_asked_for_anew() -> None:
+    directory, _, _, network = made()
+    groups = Groups()
+    network.serve([group_rpc.LOAD_NAMES], groups)
+
+    async def shown(at_least: int) -> str:
+        return (await directory.groups([7], required=True, at_least={7: at_least}))[7].name
+
+    assert await shown(1) == "Band"
+    groups.name, groups.revision = "The Band", 4
+    assert (await shown(0), await shown(1), groups.asked) == ("Band", "Band", 1)
+    assert (await shown(3), await shown(4), groups.asked) == ("The Band", "The Band", 2)
+    network.withdraw([group_rpc.LOAD_NAMES])
+    with pytest.raises(XinYuError):
+        await shown(5)
+    # Where a name is only shown, an old one is better than none.
+    assert (await directory.groups([7], at_least={7: 5}))[7].name == "The Band"

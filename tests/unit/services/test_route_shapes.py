@@ -28,7 +28,7 @@ class _NoChannel:
 def _routes() -> dict[str, Route]:
     channel = _NoChannel()
     routes = [
-        *user_http.routes(UserStub(channel)),
+        *user_http.routes(UserStub(channel), ZoneInfo("UTC")),
         *contact_http.routes(ContactStub(channel), PresenceStub(channel)),
         *group_http.routes(GroupStub(channel), TalkStub(channel), ZoneInfo("UTC")),
     ]
@@ -39,20 +39,36 @@ ROUTES = _routes()
 
 
 def test_defect_19_only_the_entry_is_open() -> None:
-    entries = {"auth/register", "auth/login", "common/send-sms"}
+    entries = {
+        *("auth/register", "auth/login", "auth/forget", "auth/oauth", "auth/oauth/login", "auth/oauth/bind"),
+        *("common/send-sms", "common/send-email", "common/send-test", "common/verify-email"),
+    }
     assert {path for path, route in ROUTES.items() if route.open} == entries
     assert {path for path, route in ROUTES.items() if route.limit == "entry"} == entries
 
 
 def test_the_routes_are_those_of_the_contract() -> None:
     assert set(ROUTES) == {
-        *("auth/register", "auth/login", "common/send-sms"),
+        *("auth/register", "auth/login", "auth/forget", "auth/oauth", "auth/oauth/login", "auth/oauth/bind"),
+        *("common/send-sms", "common/send-email", "common/send-test", "common/verify-email"),
+        *("auth/logout-all", "user/delete"),  # ours, as the next line
+        *("bot/create", "bot/delete", "bot/list", "bot/token-reset", "bot/update"),
         *("user/detail", "user/detail-update", "user/setting", "user/setting/save"),
+        *("user/email-update", "user/mobile-update", "user/password-update"),
         *("contact/search", "contact/detail", "contact/list", "contact/online-status"),
+        *("contact/delete", "contact/edit-remark", "contact/change-group", "contact/block", "contact/block-list"),
+        *("contact-group/list", "contact-group/save"),
         *("contact-apply/create", "contact-apply/list", "contact-apply/accept"),
         *("contact-apply/decline", "contact-apply/unread-num"),
         *("group/create", "group/detail", "group/list", "group/member-list"),
         *("group/invite", "group/remove-member", "group/secede", "group/get-invite-friends"),
+        *("group/assign-admin", "group/handover", "group/dismiss", "group/mute", "group/no-speak"),
+        *("group/overt", "group/overt-list", "group/remark-update", "group/setting", "group/rules"),
+        *("group-apply/create", "group-apply/agree", "group-apply/decline", "group-apply/delete"),
+        *("group-apply/list", "group-apply/all", "group-apply/unread-num"),
+        *("group-apply/mine", "group-notice/history"),  # ours
+        "group-notice/edit",
+        *("group-vote/create", "group-vote/detail", "group-vote/submit", "group-vote/list", "group-vote/finish"),
     }
 
 
@@ -92,6 +108,16 @@ def test_the_routes_are_those_of_the_contract() -> None:
         ("group/detail", {"group_id": -1}),
         ("group/detail", {"group_id": None}),
         ("group/get-invite-friends", {"group_id": -1}),
+        ("group-apply/create", {"group_id": 1, "remark": "x" * 256}),
+        ("group-apply/agree", {"apply_id": "1"}),
+        ("group-notice/edit", {"group_id": 1}),
+        ("group-notice/edit", {"group_id": 1, "content": "x" * 10_001}),
+        ("group-vote/create", {"group_id": 1, "title": "x", "options": ["a"]}),
+        ("group-vote/create", {"group_id": 1, "title": "x", "options": ["a"] * 7}),
+        ("group-vote/create", {"group_id": 1, "title": "x" * 51, "options": ["a", "b"]}),
+        ("group-vote/submit", {"vote_id": 1, "options": []}),
+        ("group-vote/submit", {"vote_id": 1, "options": ["AB"]}),
+        ("group-vote/submit", {"vote_id": 1, "options": [1]}),
     ],
 )
 def test_defect_43_what_is_no_request_is_refused(path: str, body: dict[str, Any]) -> None:

@@ -18,14 +18,16 @@ def table() -> sqlite3.Connection:
 
 
 def test_among_finds_by_the_index(table: sqlite3.Connection) -> None:
-    source, where = SQLITE.among("pair p", ("a", "b"), 3)
-    sql = f"SELECT p.n FROM {source} WHERE {where}"
+    sql = f"SELECT p.n FROM {SQLITE.among('pair p', ('a', 'b'), 3)}"
     values = (3, 6, 5, 11, 99, 198)
     assert sorted(row[0] for row in table.execute(sql, values)) == ["3", "99"]
     plan = [row[3] for row in table.execute("EXPLAIN QUERY PLAN " + sql, values)]
     assert any("SEARCH p USING PRIMARY KEY" in step for step in plan)
     assert not any(step.startswith("SCAN p") for step in plan)
-    assert MYSQL.among("pair p", ("a", "b"), 2) == ("pair p", "(p.a,p.b) IN ((%s,%s),(%s,%s))")
+    assert MYSQL.among("pair p", ("a", "b"), 2) == (
+        "(SELECT %s AS column1,%s AS column2 UNION ALL SELECT %s,%s) AS v STRAIGHT_JOIN pair p "
+        "ON p.a = v.column1 AND p.b = v.column2"
+    )
 
 
 def test_upsert_overwrites_what_it_names_only(table: sqlite3.Connection) -> None:
@@ -34,7 +36,7 @@ def test_upsert_overwrites_what_it_names_only(table: sqlite3.Connection) -> None
     assert table.execute("SELECT n FROM pair WHERE a IN (1, 500) ORDER BY a").fetchall() == [("one",), ("new",)]
     assert table.execute("SELECT COUNT(*) FROM pair").fetchone() == (101,)
     assert MYSQL.upsert("t", ("k", "v"), ("k",), ("v",), 2) == (
-        "INSERT INTO t (k,v) VALUES (%s,%s),(%s,%s) ON DUPLICATE KEY UPDATE v=VALUES(v)"
+        "INSERT INTO t (`k`,`v`) VALUES (%s,%s),(%s,%s) ON DUPLICATE KEY UPDATE `v`=VALUES(`v`)"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.services.rooms import open_database
+from tests.database_storage import SqliteStorage
 from xinyu.base.errors import XinYuError
 from xinyu.storage import meta
 from xinyu.storage.dialect import SQLITE
@@ -15,7 +15,8 @@ from xinyu.storage.id_blocks import IdBlocks
 
 
 async def test_two_processes_never_give_the_same_number(tmp_path: Path) -> None:
-    first, second = await open_database(tmp_path / "x.db"), await open_database(tmp_path / "x.db")
+    storage = SqliteStorage(tmp_path / "x.db")
+    first, second = await storage.open(), await storage.open()
     series = [IdBlocks("talk", database, SQLITE, block_size=5) for database in (first, second)]
     taken = await asyncio.gather(*(series[n % 2].take() for n in range(100)))
     assert len(set(taken)) == 100
@@ -28,7 +29,7 @@ async def test_two_processes_never_give_the_same_number(tmp_path: Path) -> None:
 
 
 async def test_after_a_restore_numbers_start_far_above(tmp_path: Path) -> None:
-    database = await open_database(tmp_path / "x.db")
+    database = await SqliteStorage(tmp_path / "x.db").open()
     assert await IdBlocks("talk", database, SQLITE).take() == 1
     before = await database.read(lambda c: meta.load_epoch(c, SQLITE))
     after = await database.write(lambda c: meta.begin_epoch(c, SQLITE))

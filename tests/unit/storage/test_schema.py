@@ -85,12 +85,24 @@ async def test_unique_keys_and_indexes_stand(database: SqliteDatabase) -> None:
 
 async def test_a_lease_that_was_taken_over_is_not_renewed(database: SqliteDatabase) -> None:
     await database.write(schema.apply)
-    await database.write(lambda c: lease.take_over(c, SQLITE, "first", 1_000))
-    assert await database.write(lambda c: lease.renew(c, SQLITE, "first", 2_000))
-    await database.write(lambda c: lease.take_over(c, SQLITE, "second", 3_000))
-    assert not await database.write(lambda c: lease.renew(c, SQLITE, "first", 4_000))
+    await database.write(lambda c: lease.take_over(c, SQLITE, "first"))
+    assert await database.write(lambda c: lease.renew(c, SQLITE, "first"))
+    await database.write(lambda c: lease.take_over(c, SQLITE, "second"))
+    assert not await database.write(lambda c: lease.renew(c, SQLITE, "first"))
     await database.write(lambda c: lease.end(c, SQLITE, "second"))
-    assert not await database.write(lambda c: lease.renew(c, SQLITE, "second", 5_000))
+    assert not await database.write(lambda c: lease.renew(c, SQLITE, "second"))
+    await database.close()
+
+
+async def test_who_begins_again_ends_his_earlier_life_and_no_others(database: SqliteDatabase) -> None:
+    await database.write(schema.apply)
+    await database.write(lambda c: lease.begin(c, SQLITE, "first", "svc-user@10.0.0.1:8073"))
+    await database.write(lambda c: lease.begin(c, SQLITE, "other", "svc-user@10.0.0.2:8073"))
+    await database.write(lambda c: lease.begin(c, SQLITE, "nameless"))
+    await database.write(lambda c: lease.begin(c, SQLITE, "second", "svc-user@10.0.0.1:8073"))
+    await database.write(lambda c: lease.begin(c, SQLITE, "second", "svc-user@10.0.0.1:8073"))  # its answer was lost
+    assert sorted(await database.read(lambda c: lease.alive(c, SQLITE))) == ["nameless", "other", "second"]
+    assert not await database.write(lambda c: lease.renew(c, SQLITE, "first"))
     await database.close()
 
 

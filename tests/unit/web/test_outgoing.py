@@ -87,6 +87,22 @@ async def test_a_refused_message_waits_for_the_user_and_does_not_hold_up_the_nex
     assert result == [["failed", "muted"], ["a", "b", "a"], True]
 
 
+async def test_a_wait_that_nobody_would_sit_through_fails_at_once(page: Page) -> None:
+    """Such as slow mode of an hour; a short one is waited for."""
+    result = await run(
+        page,
+        """
+        const queue = make();
+        plan = [new ApiError(429, "Wait.", "slow_mode", 3_600_000), new ApiError(429, "Wait.", "slow_mode", 50)];
+        queue.add(text("a")); queue.add(text("b"));
+        queue.setOnline(true);
+        await until(() => queue.entries[1].state === "sent");
+        return queue.entries.map(({ state, reason }) => [state, reason]);
+        """,
+    )
+    assert result == [["failed", "slow_mode"], ["sent", ""]]
+
+
 async def test_an_undelivered_text_is_failed_with_its_reason(page: Page) -> None:
     result = await run(
         page,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from xinyu.base.errors import ERRORS
+
 WEB = Path(__file__).resolve().parents[3] / "web"
 MODULES = sorted(WEB.glob("*.js"))
 TEXTS = [*MODULES, WEB / "index.html", WEB / "style.css", WEB / "logo.svg"]
@@ -53,9 +55,29 @@ def test_the_html_has_no_inline_script_style_or_handler() -> None:
         assert (WEB / name).is_file()
 
 
-def test_every_text_that_is_shown_exists_and_every_text_is_shown() -> None:
-    strings = code_of(WEB / "strings.js").split("export const strings = {", 1)[1]
-    defined = set(re.findall(r"(?m)^  (\w+):", strings))
+LANGUAGES = ("english", "chinese")
+
+
+def words(language: str) -> str:
+    return code_of(WEB / f"{language}.js").split(f"export const {language} = {{", 1)[1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_that_is_shown_exists_and_every_text_is_shown(language: str) -> None:
+    defined = set(re.findall(r"(?m)^  (\w+):", words(language)))
     used = {name for path in MODULES for name in re.findall(r"\bstrings\.(?!js\b)(\w+)", code_of(path))}
     assert used - defined == set()
     assert defined - used == set()
+
+
+def test_both_languages_say_the_same_things() -> None:
+    """The same keys, inner ones too, with the same values to put in."""
+    pattern = r"(?m)^ +(\w+): *(\([^)]*\) =>)?"
+    english, chinese = (dict(re.findall(pattern, words(language))) for language in LANGUAGES)
+    reasons = set(ERRORS)
+    assert {key: value for key, value in chinese.items() if key not in reasons - set(english)} == english
+
+
+def test_every_refusal_has_a_chinese_sentence() -> None:
+    errors = words("chinese").split("  errors: {", 1)[1].split("  },", 1)[0]
+    assert set(re.findall(r"(?m)^    (\w+): \"", errors)) == set(ERRORS)

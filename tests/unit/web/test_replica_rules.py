@@ -138,3 +138,24 @@ async def test_what_is_no_answer_changes_nothing(page: Page) -> None:
         """,
     )
     assert result == [4, "e", [[1, 2]]]
+
+
+async def test_ones_own_reactions_stay_with_pushes_and_move_with_what_names_this_user(page: Page) -> None:
+    result = await run(
+        page,
+        """
+        const reactions = (...all) => ({ reactions: all.map(([emoji, is_mine]) => ({ emoji, count: 1, is_mine })) });
+        replica.applySync(answer(talk(1, { records: [record(1, reactions(["a", true], ["b", false]))] })));
+        const mine = () => replica.talks.get(10).records.get(1).reactions.filter((r) => r.is_mine).map((r) => r.emoji);
+        const push = (change, user_id, emoji, action) => replica.apply("talk.changed", { talk_id: 10, change,
+            records: [record(1, reactions(["a", false], ["b", false]))], voids: [],
+            reaction: { sequence: 1, user_id, emoji, action } });
+        const seen = [];
+        for (const step of [[1, 2, "b", 1], [2, 1, "b", 1], [3, 1, "a", 2], [4, 2, "b", 2]]) {
+            push(...step);
+            seen.push(mine());
+        }
+        return seen;
+        """,
+    )
+    assert result == [["a"], ["a", "b"], ["b"], ["b"]]

@@ -6,6 +6,7 @@ Success is status 200 and the data itself; failure is the status of the table of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,14 @@ def success(data: Any) -> web.Response:
     else:
         body = _encode(data)
     return web.Response(body=body, headers={"Content-Type": _JSON, "Cache-Control": "no-store"})
+
+
+def readiness_answer(reasons: Mapping[str, str]) -> web.Response:
+    """200 where there is nothing that speaks against traffic, else 503 and what does."""
+    if not reasons:
+        return success({"status": "ok"})
+    headers = {"Content-Type": _JSON, "Cache-Control": "no-store", "Retry-After": "1"}
+    return web.Response(status=503, body=_encode({"status": "not ready", "reasons": reasons}), headers=headers)
 
 
 def failure(error: XinYuError, *, allow: str = "") -> web.Response:

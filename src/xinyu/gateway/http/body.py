@@ -23,9 +23,7 @@ async def read(request: web.BaseRequest, max_bytes: int, timeout_s: float) -> by
         if len(body) > max_bytes:
             raise XinYuError(TOO_LARGE)
         return _utf8(body)
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
+    await expect(request)
     parts = bytearray()
     try:
         async with asyncio.timeout(timeout_s):
@@ -38,6 +36,13 @@ async def read(request: web.BaseRequest, max_bytes: int, timeout_s: float) -> by
     except web.RequestPayloadError:
         raise XinYuError(BAD_JSON) from None
     return _utf8(bytes(parts))
+
+
+async def expect(request: web.BaseRequest) -> None:
+    """Tells a client that waits for it to go on with its body (RFC 9110, section 10.1.1)."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
 
 
 def _utf8(body: bytes) -> bytes:

@@ -23,7 +23,7 @@ def preflight() -> web.Response:
     return web.Response(status=204, headers={"Allow": METHODS})
 
 
-def apply(response: web.Response, origin: str, allowed: AllowedOrigins) -> None:
+def apply(response: web.StreamResponse, origin: str, allowed: AllowedOrigins) -> None:
     """Puts the headers for a request that carried `origin` on its answer."""
     headers = response.headers
     headers["Vary"] = "Origin"

@@ -1,12 +1,18 @@
-"""What a room's http.py offers the HTTP gateway: a path, the shape of its request, and who answers."""
+"""What a room's http.py offers the HTTP gateway: a path, the shape of its request, and who answers.
+
+`Route` is a JSON object in, one out; `FormRoute` takes a form with a file, `DownloadRoute` answers with a blob,
+`StreamRoute` with what is made meanwhile, and `PublicFiles` are the blobs that anybody may read who knows their name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
+
+from xinyu.gateway.http.form import Form
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -16,13 +22,15 @@ class Nothing(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class HttpCall:
     """Who calls. `user_id` is 0 on open routes. `codec`: 0 escapes display strings, 1 gives texts as typed
-    (`X-XinYu-Text: plain`). `secure`: TLS or loopback, so that a plain password may be taken."""
+    (`X-XinYu-Text: plain`). `secure`: TLS or loopback, so that a plain password may be taken. `base_url`: of forms,
+    where clients reach this gateway, no slash at the end."""
 
     user_id: int
     codec: int
     address: str
     user_agent: str
     secure: bool
+    base_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +45,66 @@ class Route:
     handler: Callable[[HttpCall, Any], Awaitable[Any]]
     open: bool = False
     limit: Literal["", "send", "entry"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FormRoute:
+    """A POST below `/api/v1/` with a multipart/form-data body of at most `max_file_bytes` and a few short fields. The
+    token is looked at first. `handler` answers as that of a Route."""
+
+    path: str
+    max_file_bytes: int
+    handler: Callable[[HttpCall, Form], Awaitable[Any]]
+    limit: Literal["", "send"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A blob as a client gets it. `file_name` "" = it has none; `is_inline`: a browser may show it, else it is stored
+    by whoever fetches it; `is_public`: anybody may keep it, for ever."""
+
+    key: str
+    content_type: str
+    file_name: str = ""
+    is_inline: bool = False
+    is_public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadRoute:
+    """A GET below `/api/v1/`, the fields of `request_type` in its query; a link cannot have headers, so the token may
+    stand there, too."""
+
+    path: str
+    request_type: type[msgspec.Struct]
+    handler: Callable[[HttpCall, Any], Awaitable[Download]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A file that is made while it is sent. `pieces` may refuse with XinYuError before the first one; it is closed by
+    whoever takes it."""
+
+    pieces: AsyncGenerator[bytes, None]
+    content_type: str
+    file_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRoute:
+    """As a DownloadRoute, but for what is answered."""
+
+    path: str
+    request_type: type[msgspec.Struct]
+    handler: Callable[[HttpCall, Any], Awaitable[Stream]]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicFiles:
+    """GET of every path that begins with `prefix`, without a token. `find` gets what follows; None = no such file."""
+
+    prefix: str
+    find: Callable[[str], Download | None]
+
+
+AnyRoute = Route | FormRoute | DownloadRoute | StreamRoute

@@ -16,7 +16,7 @@ from xinyu.gateway import decoding
 
 CODEC_LEGACY: Final = 0
 CODEC_JSON: Final = 1
-CODEC_PROTOBUF: Final = 2
+CODEC_PROTOBUF: Final = 2  # CODEC_JSON in other bytes
 
 EMPTY_OBJECT: Final = msgspec.Raw(b"{}")
 MAX_ACKID_CHARACTERS: Final = 128
@@ -42,6 +42,11 @@ def decode(text: str | bytes) -> Envelope:
     if len(envelope.ackid) > MAX_ACKID_CHARACTERS:
         raise decoding.invalid("ackid")
     return envelope
+
+
+def routed_codec(codec: int) -> int:
+    """The codec by which the rooms know a connection: there are two for them, and the gateway makes the third."""
+    return CODEC_JSON if codec == CODEC_PROTOBUF else codec
 
 
 def _ackid(ackid: str) -> bytes:

@@ -24,6 +24,9 @@ class ClientEvent:
     is the payload of the ack where the event carried an `ackid` (`None` = `{}`; `msgspec.Raw` goes in as it is).
     `handler` raises XinYuError to refuse. `legacy`: the reference client's dialect has it too.
 
+    `watches`: the handler answers user ids, and the connection hears of their coming and going from now on ("begin") or
+    no more ("end"): presence/ws.py decides who may be seen, `presence_watching` does the rest.
+
     `together` instead of `handler`: the hot events. Those that arrive in one turn of the loop, from whatever
     connections, are answered together: one result or refusal each, in order; what it raises refuses all."""
 
@@ -33,6 +36,7 @@ class ClientEvent:
     legacy: bool = False
     limit: Literal["", "send"] = ""
     together: Callable[[Sequence[tuple[EventCall, Any]]], Awaitable[Sequence[Any | XinYuError]]] | None = None
+    watches: Literal["", "begin", "end"] = ""
 
     def __post_init__(self) -> None:
         if (self.handler is None) == (self.together is None):

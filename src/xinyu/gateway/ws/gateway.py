@@ -7,8 +7,10 @@ codec because a closed connection is asked for it no more.
 Logging in. A user is routed (`RouteChanges`) before his connection opens: at the upgrade, where the token or ticket
 comes with it, so that his connection opens, bound and with its first event, in one step of the loop and nothing that is
 pushed after the route exists can miss it; or at `session.open`. No login has a task of its own: those of one turn share
-a call of the presence room. The route is given back by `on_close` if the user was bound, else by whoever asked for it:
-never by both, never by neither.
+a call of the presence room. The usual one, with a token, has no object either: the engine takes it (`LoginDoor`), hands
+on all of its slice together (`_on_logins`) and admits them when they are routed; `_on_upgrade` sees what it leaves,
+every refusal included. The route is given back by `on_close` if the user was bound, else by whoever asked for it: never
+by both, never by neither.
 
 An event. `on_message` decodes the envelope and starts one task for the room's handler; tasks start in order of arrival,
 and one connection's are bounded by the engine's credit, which each gives back once, at its end. A refusal is an
@@ -17,7 +19,12 @@ turn share a task and a call, so a lone message waits for nothing and a busy loo
 calls are under way events gather until one ends, but never longer than 5 ms: a call that hangs holds nobody up. One
 that carries a trace id of its own goes alone.
 
-Deliver: a push names users; each gets the frame of its codec, encoded once.
+Deliver: a push names users, or a large talk whose members the gateway knows (`TalkMembers`); each gets the frame of
+its codec, encoded once. Rooms know two dialects; where a connection speaks protobuf, its frames are made of the JSON
+ones here (`xinyu.dialect.protobuf`), and it is routed as one of those.
+
+With a lease (`leased`, where routes are shared with other processes) `GatewayLease` keeps the routes alive, and tells
+them anew when they were lost.
 
 Stopping: no new connections, new events are refused with `shutting_down`, running ones end and are answered, then every
 connection is closed with 1012, spread over time, and the delay after which to come back stands in the reason.
@@ -26,7 +33,6 @@ connection is closed with 1012, spread over time, and the delay after which to c
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
@@ -36,6 +42,7 @@ import msgspec
 import structlog
 
 from xinyu._fast import engine as fast
+from xinyu._fast import logins as fast_logins
 from xinyu.base.clock import Clock
 from xinyu.base.config import WebSocketSettings
 from xinyu.base.errors import (
@@ -45,29 +52,41 @@ from xinyu.base.errors import (
     INTERNAL,
     INVALID,
     SHUTTING_DOWN,
+    TEXT_FRAME,
     UNAUTHENTICATED,
     UNKNOWN_EVENT,
     XinYuError,
 )
+from xinyu.base.logging import is_debug
 from xinyu.base.token import AccessToken, AccessTokens
 from xinyu.base.trace import incoming_trace_id, new_trace_id, trace_id
+from xinyu.dialect import protobuf
 from xinyu.gateway.credentials import Tickets
 from xinyu.gateway.decoding import decode, invalid
 from xinyu.gateway.origins import AllowedOrigins
+from xinyu.gateway.proxies import HEADERS as FORWARDED
+from xinyu.gateway.proxies import TrustedProxies
 from xinyu.gateway.rate_limit import RateLimit
 from xinyu.gateway.ws import envelope as envelopes
 from xinyu.gateway.ws import upgrade as upgrades
-from xinyu.gateway.ws.envelope import CODEC_JSON, CODEC_LEGACY, CODEC_PROTOBUF, Envelope
+from xinyu.gateway.ws.envelope import CODEC_JSON, CODEC_LEGACY, CODEC_PROTOBUF, Envelope, routed_codec
 from xinyu.gateway.ws.event import ClientEvent, EventCall
+from xinyu.gateway.ws.frames import OurFrames, in_both
+from xinyu.gateway.ws.gateway_lease import GatewayLease
+from xinyu.gateway.ws.presence_watching import PresenceWatching
 from xinyu.gateway.ws.route_changes import RouteChanges
+from xinyu.gateway.ws.talk_absences import TalkAbsences
+from xinyu.gateway.ws.talk_members import TalkMembers
 from xinyu.gateway.ws.upgrade import Upgrade
 from xinyu.wire.v1 import gateway_pb2, options_pb2
+from xinyu.wire.v1.message_rpc import MessageStub
 from xinyu.wire.v1.presence_rpc import PresenceStub
 
 log = structlog.get_logger(__name__)
 
 RESTARTING: Final = 1012
 NOT_AUTHENTICATED: Final = 4401
+KICKED: Final = 4403
 TOO_MANY_CONNECTIONS: Final = 4429
 RECONNECT_DELAY_MS: Final = 1000
 CLOSE_WITHIN_S: Final = 2.0
@@ -110,8 +129,8 @@ _Collected = tuple[int, EventCall, Any, str]
 
 
 class WebSocketGateway:
-    """One instance: own engine, own routes. Also the servicer of `xinyu.wire.v1.gateway_rpc`. `instance` and
-    `incarnation` name it in routes; `epoch` is the database's."""
+    """One instance: own engine, own routes. Also the servicer of `xinyu.wire.v1.gateway_rpc`, and `watching` that of
+    `presence_watcher_rpc`. `instance` and `incarnation` name it in routes; `epoch` is the database's."""
 
     def __init__(
         self,
@@ -120,6 +139,7 @@ class WebSocketGateway:
         tickets: Tickets,
         origins: AllowedOrigins,
         presence: PresenceStub,
+        message: MessageStub,
         events: Iterable[ClientEvent],
         *,
         send_limit: RateLimit,
@@ -127,19 +147,28 @@ class WebSocketGateway:
         epoch: str,
         instance: str,
         incarnation: str,
+        proxies: TrustedProxies | None = None,
+        leased: bool = False,
     ) -> None:
         self._settings = settings
         self._tokens = tokens
         self._tickets = tickets
         self._origins = origins
-        self._routes: RouteChanges[_Login] = RouteChanges(
-            presence, self._on_routed, self._own, gateway=instance, incarnation=incarnation
+        absences = TalkAbsences(clock)
+        self._routes: RouteChanges[_Login | fast_logins.Logins] = RouteChanges(
+            presence, self._on_routed, self._own, absences, gateway=instance, incarnation=incarnation
         )
         self._send_limit = send_limit
+        self._proxies = proxies or TrustedProxies()
         self._clock = clock
         self.instance = instance
         self._connections_per_user = settings.connections_per_user
-        self._ready_end = _ready_end(settings, epoch)
+        self._door = fast_logins.LoginDoor(
+            tokens.verified,
+            connections_per_user=settings.connections_per_user,
+            first_events={CODEC_LEGACY: _CONNECT, CODEC_JSON: _session_ready(settings, epoch)},
+            ended=tokens.ended,
+        )
         self._handlers: dict[str, _Handler] = {}
         for event in events:
             if event.name in self._handlers or event.name in _OWN_EVENTS:
@@ -153,31 +182,56 @@ class WebSocketGateway:
         self._hand_on_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
-        sync_required = fast.encode_frame(envelopes.event("sync.required", {"reason": "behind"}))
+        self._frames = OurFrames()
+        sync_required = in_both(envelopes.event("sync.required", {"reason": "behind"}))
         self.engine = fast.Engine(
             on_upgrade=self._on_upgrade,
+            on_logins=self._on_logins,
             on_message=self._on_message,
             on_close=self._on_close,
             on_error=self._on_error,
-            headers=upgrades.HEADERS,
+            headers=(*upgrades.HEADERS, *(FORWARDED if self._proxies else ())),
+            login_door=self._door,
             max_message_bytes=settings.max_message_bytes,
             max_fragments=settings.max_fragments,
             credit=settings.in_flight_per_connection,
             backlog_bytes=settings.backlog_bytes,
-            sync_required_frames={CODEC_JSON: sync_required},
+            sync_required_frames=sync_required,
             handshake_s=settings.handshake_timeout_s,
             login_s=settings.login_timeout_s,
             slow_consumer_s=settings.slow_consumer_timeout_s,
             heartbeat_s=settings.heartbeat_s,
             read_timeout_s=settings.read_timeout_s,
         )
+        self.members = TalkMembers(
+            self.engine,
+            message,
+            presence,
+            absences,
+            self._routes,
+            self._own,
+            {CODEC_LEGACY: fast.encode_frame(envelopes.event("im.session.reload", {})), **sync_required},
+            gateway=instance,
+            most_held=settings.members_held,
+        )
+        self.watching = PresenceWatching(
+            presence, self.engine, self._frames, gateway=instance, incarnation=incarnation
+        )
+        self._lease = (
+            GatewayLease(presence, self._routes, self.engine, gateway=instance, on_begin=self.watching.begin)
+            if leased
+            else None
+        )
+        self._upkeep: list[asyncio.Task[None]] = []
 
     # ---------------------------------------------------------------- life
 
     def start(self, listening: socket.socket) -> None:
         """Begins to accept from a bound socket, which it owns from now on."""
         self.engine.listen(listening)
-        asyncio.get_running_loop().add_reader(self.engine.fileno(), self.engine.poll)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.engine.fileno(), self.engine.poll)
+        self._upkeep = [loop.create_task(each.run()) for each in (self._lease, self.watching) if each is not None]
 
     async def stop(self, timeout_s: float = 5.0) -> None:
         """Ends within `timeout_s`; what is left then is cut."""
@@ -200,6 +254,11 @@ class WebSocketGateway:
             await asyncio.sleep(0.01)
         self._routes.stop()
         await self._wait_for_tasks(max(0.0, deadline_s - loop.time()))
+        for task in self._upkeep:
+            task.cancel()
+        await asyncio.gather(*self._upkeep, return_exceptions=True)
+        if self._lease is not None:
+            await self._lease.end()
         loop.remove_reader(self.engine.fileno())
         self.engine.shutdown()
         for task in self._tasks:
@@ -220,6 +279,13 @@ class WebSocketGateway:
 
     # ---------------------------------------------------------------- logging in
 
+    def _on_logins(self, logins: fast_logins.Logins) -> None:
+        """The engine has looked at tokens and connections of the users; `_admit_together` goes on."""
+        if self._is_stopping:
+            self._refuse_together(logins, XinYuError(SHUTTING_DOWN))
+        else:
+            self._routes.connect(logins.user_ids, logins.codec, logins)
+
     def _on_upgrade(self, id: int, path: str, query: str, headers: dict[str, str]) -> None:
         try:
             if self._is_stopping:
@@ -232,15 +298,24 @@ class WebSocketGateway:
             else:
                 self.engine.accept(id, upgrade.subprotocol, codec=upgrade.codec, login_deadline=True)
         except XinYuError as error:
+            if is_debug():
+                peer = self._proxies.client(self.engine.peer_of(id), lambda name: headers.get(name, ""))
+                log.debug("upgrade_refused", path=path, reason=error.reason, address=peer.address)
             self._refuse(id, error)
 
     def _refuse(self, id: int, error: XinYuError) -> None:
         body = msgspec.json.encode({"code": error.status, "message": error.message, "data": None})
         self.engine.refuse(id, error.status, body, (("X-XinYu-Reason", error.reason),))
 
+    def _refuse_together(self, logins: fast_logins.Logins, error: XinYuError) -> None:
+        for connection in logins.ids:
+            self._refuse(connection, error)
+
     async def _spend_ticket(self, id: int, upgrade: Upgrade) -> None:
         try:
-            self._log_in(id, upgrade, await self._tickets.spend(upgrade.ticket))
+            access = await self._tickets.spend(upgrade.ticket)
+            self._tokens.check(access)
+            self._log_in(id, upgrade, access)
         except XinYuError as error:
             self._refuse(id, error)
         except Exception:
@@ -251,22 +326,23 @@ class WebSocketGateway:
         """Routes the user of an upgrade; `_admit` goes on."""
         login = _Login(id, upgrade.codec, access, upgrade.device_id, upgrade.platform, None)
         if self._is_full(access.user_id):
-            self._turn_away(login)
+            self._turn_away(login.id, login.codec)
         else:
-            self._routes.connect(access.user_id, upgrade.codec, login)
+            self._routes.connect((access.user_id,), routed_codec(upgrade.codec), login)
 
     def _is_full(self, user_id: int) -> bool:
         return self.engine.user_connection_count(user_id) >= self._connections_per_user
 
-    def _turn_away(self, login: _Login) -> None:
-        """One connection of the user too many."""
-        if login.request is not None or self.engine.accept(
-            login.id, _SUBPROTOCOLS[login.codec], codec=login.codec, login_deadline=True
-        ):
-            self.engine.close(login.id, TOO_MANY_CONNECTIONS, "too many connections")
+    def _turn_away(self, id: int, codec: int) -> None:
+        """One connection of the user too many. Does nothing where it has gone."""
+        self.engine.accept(id, _SUBPROTOCOLS[codec], codec=codec, login_deadline=True)
+        self.engine.close(id, TOO_MANY_CONNECTIONS, "too many connections")
 
-    def _on_routed(self, login: _Login, refusal: XinYuError | None) -> None:
+    def _on_routed(self, login: _Login | fast_logins.Logins, refusal: XinYuError | None) -> None:
         """The presence room has answered."""
+        if isinstance(login, fast_logins.Logins):
+            self._admit_together(login, refusal)
+            return
         is_bound = False
         try:
             if login.request is None:
@@ -275,7 +351,15 @@ class WebSocketGateway:
                 is_bound = self._end_open(login, login.request, refusal)
         finally:
             if refusal is None and not is_bound:  # else the route is on_close's
-                self._routes.disconnect(login.access.user_id, login.codec)
+                self._routes.disconnect(login.access.user_id, routed_codec(login.codec))
+
+    def _admit_together(self, logins: fast_logins.Logins, refusal: XinYuError | None) -> None:
+        if refusal is not None:
+            self._refuse_together(logins, refusal)
+            return
+        for connection, user_id in self.engine.admit(logins):
+            self._turn_away(connection, logins.codec)
+            self._routes.disconnect(user_id, logins.codec)
 
     def _admit(self, login: _Login, refusal: XinYuError | None) -> bool:
         """Opens the connection; False: nobody was bound to it."""
@@ -284,18 +368,23 @@ class WebSocketGateway:
             if refusal is not None:
                 raise refusal
             if self._is_full(access.user_id):
-                self._turn_away(login)
+                self._turn_away(login.id, codec)
                 return False
-            session = _new_session(codec)
-            return self.engine.accept(
+            session = self._door.new_session(codec)
+            first = self._first_event(login, session)
+            is_bound = self.engine.accept(
                 login.id,
                 _SUBPROTOCOLS[codec],
                 codec=codec,
                 user_id=access.user_id,
                 session_id=session,
                 expires_at_ms=access.expires_at_ms,
-                first=self._first_event(login, session),
+                first=b"" if codec == CODEC_PROTOBUF else first,
             )
+            if codec == CODEC_PROTOBUF and is_bound:
+                self._frames.protobuf_connections += 1
+                self._send(login.id, codec, first)
+            return is_bound
         except XinYuError as error:
             self._refuse(login.id, error)
         except Exception:
@@ -315,10 +404,10 @@ class WebSocketGateway:
         elif user_id:
             raise XinYuError(FORBIDDEN, "This connection belongs to another user.")
         elif self._is_full(login.access.user_id):
-            self._turn_away(login)
+            self._turn_away(id, codec)
         else:
             self._opening.add(id)
-            self._routes.connect(login.access.user_id, codec, login)
+            self._routes.connect((login.access.user_id,), routed_codec(codec), login)
             return True
         return False
 
@@ -328,14 +417,15 @@ class WebSocketGateway:
             if refusal is not None:
                 raise refusal
             if self._is_full(login.access.user_id):
-                self._turn_away(login)
+                self._turn_away(login.id, login.codec)
                 return False
-            return self._bind(login, _new_session(login.codec))
+            return self._bind(login, self._door.new_session(login.codec))
         except XinYuError as error:
-            self.engine.send(login.id, envelopes.event_error(login.codec, error, request.ackid))
+            self._send(login.id, login.codec, envelopes.event_error(login.codec, error, request.ackid))
         except Exception:
             log.exception("session_open_failed")
-            self.engine.send(login.id, envelopes.event_error(login.codec, XinYuError(INTERNAL), request.ackid))
+            refused = envelopes.event_error(login.codec, XinYuError(INTERNAL), request.ackid)
+            self._send(login.id, login.codec, refused)
         finally:
             self._opening.discard(login.id)
             self.engine.release(login.id)
@@ -345,26 +435,37 @@ class WebSocketGateway:
         """False: the connection has gone."""
         access = login.access
         first = self._first_event(login, session)
+        was_bound = self.engine.user_of(login.id)
         is_bound = self.engine.bind(login.id, access.user_id, session, access.expires_at_ms)
-        self.engine.send(login.id, first)
+        if login.codec == CODEC_PROTOBUF and is_bound and not was_bound:
+            self._frames.protobuf_connections += 1
+        self._send(login.id, login.codec, first)
         return is_bound
 
-    def _first_event(self, login: _Login, session: int) -> str:
-        """`connect` or `session.ready`, by hand: nothing in it needs escaping."""
-        user_id, now_ms = login.access.user_id, self._clock.now_ms()
-        if login.codec == CODEC_LEGACY:
-            return f'{{"event":"connect","payload":{{"uid":{user_id},"platform":"{login.platform}","ts":{now_ms}}}}}'
-        # Unique, not secret: no system call for each login.
-        device_id = login.device_id or f"{random.getrandbits(96):024x}"
-        return (
-            f'{{"event":"session.ready","payload":{{"session_id":"{session:x}","uid":{user_id},'
-            f'"device_id":"{device_id}","server_time_ms":{now_ms},{self._ready_end}'
-        )
+    def _first_event(self, login: _Login, session: int) -> bytes:
+        codec = routed_codec(login.codec)
+        return self._door.first_event(codec, session, login.access.user_id, login.device_id, login.platform).encode()
 
     def _on_close(self, id: int, user_id: int, session_id: int, _code: int, _clean: bool) -> None:
         self._opening.discard(id)
+        self.watching.closed(id)
         if user_id:
-            self._routes.disconnect(user_id, session_id & ((1 << _CODEC_BITS) - 1))
+            codec = session_id & ((1 << _CODEC_BITS) - 1)
+            if codec == CODEC_PROTOBUF:
+                self._frames.protobuf_connections -= 1
+            self._routes.disconnect(user_id, routed_codec(codec))
+
+    def end_logins(self, user_ids: Iterable[int]) -> None:
+        """Closes what was opened with a token of these users that is void by now (`EndedLogins.on_ended`)."""
+        kicked = in_both(envelopes.event("session.kicked", {"reason": "login_ended"}))
+        for user_id in user_ids:
+            ended = self._tokens.ended.get(user_id, 0)
+            for connection in self.engine.connections_of(user_id):
+                if self.engine.expires_at_ms_of(connection) <= ended:
+                    frame = kicked.get(self.engine.codec_of(connection) or CODEC_LEGACY)
+                    if frame is not None:
+                        self.engine.send_frame(connection, frame)
+                    self.engine.close(connection, KICKED, "login ended")
 
     # ---------------------------------------------------------------- events of clients
 
@@ -373,9 +474,9 @@ class WebSocketGateway:
         codec = engine.codec_of(id) or CODEC_LEGACY
         ackid = ""
         try:
-            if not is_text:
-                raise XinYuError(BINARY_FRAME)
-            request = envelopes.decode(data)
+            if is_text == (codec == CODEC_PROTOBUF):
+                raise XinYuError(TEXT_FRAME if is_text else BINARY_FRAME)
+            request = envelopes.decode(data if is_text else _json_of(data))
             ackid = request.ackid
             name = request.event
             user_id = engine.user_of(id)
@@ -403,10 +504,10 @@ class WebSocketGateway:
                     self._own(self._handle(id, user_id, codec, handler, payload, request))
                 return
         except XinYuError as error:
-            engine.send(id, envelopes.event_error(codec, error, ackid))
+            self._send(id, codec, envelopes.event_error(codec, error, ackid))
         except Exception:
             log.exception("websocket_event_failed")
-            engine.send(id, envelopes.event_error(codec, XinYuError(INTERNAL), ackid))
+            self._send(id, codec, envelopes.event_error(codec, XinYuError(INTERNAL), ackid))
         engine.release(id)
 
     async def _handle(
@@ -416,6 +517,11 @@ class WebSocketGateway:
         try:
             assert handler.event.handler is not None
             result = await handler.event.handler(EventCall(user_id, codec), payload)
+            if handler.event.watches == "begin":
+                result = await self.watching.subscribe(id, result)
+            elif handler.event.watches == "end":
+                self.watching.unsubscribe(id, result)
+                result = None
             self._answer(id, codec, request.ackid, result)
         except XinYuError as error:
             self._answer(id, codec, request.ackid, error)
@@ -424,6 +530,8 @@ class WebSocketGateway:
             self._answer(id, codec, request.ackid, XinYuError(INTERNAL))
         finally:
             self.engine.release(id)
+        if is_debug():
+            log.debug("event_answered", event_name=handler.event.name, events=1)
 
     def _collect(self, handler: _Handler, collected: _Collected, client_trace_id: str) -> None:
         if client_trace_id or handler is not self._collected_for:
@@ -472,12 +580,20 @@ class WebSocketGateway:
                 self._answer(connection, call.codec, ackid, result)
             for connection, _, _, _ in collected:
                 self.engine.release(connection)
+            if is_debug():
+                log.debug("event_answered", event_name=handler.event.name, events=len(collected))
 
     def _answer(self, id: int, codec: int, ackid: str, result: Any) -> None:
         if isinstance(result, XinYuError):
-            self.engine.send(id, envelopes.event_error(codec, result, ackid))
+            self._send(id, codec, envelopes.event_error(codec, result, ackid))
         elif ackid and codec != CODEC_LEGACY:
-            self.engine.send(id, envelopes.ack(ackid, result))
+            self._send(id, codec, envelopes.ack(ackid, result))
+
+    def _send(self, id: int, codec: int, envelope: bytes) -> None:
+        if codec == CODEC_PROTOBUF:
+            self.engine.send(id, protobuf.from_json(envelope), binary=True)
+        else:
+            self.engine.send(id, envelope)
 
     def _answer_own(self, id: int, codec: int, name: str, request: Envelope) -> None:
         """The events that ask nothing of a room."""
@@ -495,7 +611,7 @@ class WebSocketGateway:
             answer = envelopes.ack(request.ackid, payload) if answered else envelopes.event("echo", payload)
         else:
             raise XinYuError(UNKNOWN_EVENT)
-        self.engine.send(id, answer)
+        self._send(id, codec, answer)
 
     # ---------------------------------------------------------------- events for clients
 
@@ -505,32 +621,48 @@ class WebSocketGateway:
         self.engine.hold()
         try:
             for delivery in request.deliveries:
-                frames: dict[int, fast.Frame] = {
-                    event.codec: encode(event.payload, event.codec != CODEC_PROTOBUF) for event in delivery.events
-                }
-                fan_out(delivery.user_ids, frames, ephemeral=delivery.ephemeral)
+                frames: dict[int, fast.Frame] = {}
+                for event in delivery.events:
+                    if event.codec == CODEC_JSON:
+                        frames.update(self._frames.of(event.payload))
+                    else:
+                        frames[event.codec] = encode(event.payload)
+                if delivery.HasField("members"):
+                    size_bytes = sum(len(event.payload) for event in delivery.events)
+                    self.members.deliver(delivery.members, frames, size_bytes, ephemeral=delivery.ephemeral)
+                else:
+                    fan_out(delivery.user_ids, frames, ephemeral=delivery.ephemeral)
         finally:
             self.engine.flush()
+        if is_debug():
+            for trace in request.trace_ids or (trace_id.get(),):
+                log.debug("pushed", trace_id=trace, deliveries=len(request.deliveries))
         return options_pb2.Empty()
 
 
-def _new_session(codec: int) -> int:
-    """A session number: unique, not secret, not 0; the lowest bits are the codec."""
-    return random.getrandbits(48) << _CODEC_BITS | codec or 1 << _CODEC_BITS
-
-
-def _ready_end(settings: WebSocketSettings, epoch: str) -> str:
-    """What all events `session.ready` have in common, to the end of the text."""
+def _session_ready(settings: WebSocketSettings, epoch: str) -> str:
+    """`session.ready`, for `LoginDoor` to fill in."""
     common = {
         "epoch": epoch,
         "heartbeat_ms": int(settings.heartbeat_s * 1000),
         "max_message_bytes": settings.max_message_bytes,
     }
-    return msgspec.json.encode(common).decode().removeprefix("{") + "}"
+    return (
+        '{"event":"session.ready","payload":{"session_id":"$session_id","uid":$user_id,"device_id":"$device_id",'
+        f'"server_time_ms":$now_ms,{msgspec.json.encode(common).decode().removeprefix("{")}}}'
+    )
 
 
 def _set_trace_id(client_trace_id: str) -> None:
     trace_id.set(incoming_trace_id("", client_trace_id) if client_trace_id else new_trace_id())
+
+
+def _json_of(data: str | bytes) -> bytes:
+    """A binary message of the protobuf dialect as its JSON envelope."""
+    try:
+        return protobuf.to_json(data if isinstance(data, bytes) else data.encode())
+    except ValueError:
+        raise XinYuError(INVALID, "The message is no Envelope of client.proto.") from None
 
 
 def decode_payload(decoder: Callable[[msgspec.Raw], Any], payload: msgspec.Raw) -> Any:
@@ -541,5 +673,7 @@ def decode_payload(decoder: Callable[[msgspec.Raw], Any], payload: msgspec.Raw) 
         raise invalid("payload") if error.code is BAD_JSON else error from None
 
 
-_SUBPROTOCOLS: Final = {CODEC_LEGACY: None, CODEC_JSON: upgrades.SUBPROTOCOL_JSON}
+# The reference client's first event, likewise.
+_CONNECT: Final = '{"event":"connect","payload":{"uid":$user_id,"platform":"$platform","ts":$now_ms}}'
+_SUBPROTOCOLS: Final = {CODEC_LEGACY: None, **upgrades.SUBPROTOCOLS}
 _OWN_EVENTS: Final = frozenset(("session.open", "heartbeat", "ping", "pong", "ack", "echo"))

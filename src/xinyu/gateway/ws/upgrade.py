@@ -1,8 +1,8 @@
 """What a client asks for at the upgrade: which dialect, by which proof, from which page. No I/O, no state.
 
 `/wss/*` is the reference client's address and speaks its dialect, unless a `xinyu.v1.*` subprotocol is offered; `/ws`
-is ours and needs the subprotocol (contract: ws-events). Of several offered, the JSON one is chosen: it is the one
-that is spoken. Queries hold tokens, so nothing here may be logged.
+is ours and needs the subprotocol (contract: ws-events). Of several offered, the JSON one is chosen: the rooms speak it,
+and the other one is made of it. Queries hold tokens, so nothing here may be logged.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from xinyu.base.errors import INVALID, NOT_FOUND, ORIGIN_REFUSED, XinYuError
+from xinyu.dialect import protobuf
 from xinyu.gateway.credentials import bearer_token
 from xinyu.gateway.decoding import invalid
 from xinyu.gateway.origins import AllowedOrigins
-from xinyu.gateway.ws.envelope import CODEC_JSON, CODEC_LEGACY
+from xinyu.gateway.ws.envelope import CODEC_JSON, CODEC_LEGACY, CODEC_PROTOBUF
 
 SUBPROTOCOL_PREFIX: Final = "xinyu.v1."
 SUBPROTOCOL_JSON: Final = "xinyu.v1.json"
+SUBPROTOCOLS: Final = {CODEC_JSON: SUBPROTOCOL_JSON, CODEC_PROTOBUF: protobuf.SUBPROTOCOL}
 # The names that the engine hands over with a request.
 HEADERS: Final = ("authorization", "origin", "sec-websocket-protocol")
 MAX_QUERY_FIELDS: Final = 16
@@ -50,19 +52,22 @@ def read(path: str, query: str, headers: Mapping[str, str], origins: AllowedOrig
     if "origin" in headers and not origins.allows(headers["origin"]):
         raise XinYuError(ORIGIN_REFUSED)
     protocols = headers.get("sec-websocket-protocol", "")
-    ours = protocols == SUBPROTOCOL_JSON
+    ours, codec = protocols == SUBPROTOCOL_JSON, CODEC_JSON
     if not ours:
         offered = [name.strip() for name in protocols.split(",")]
         ours = any(name.startswith(SUBPROTOCOL_PREFIX) for name in offered)
-        if (ours or path == "/ws") and SUBPROTOCOL_JSON not in offered:
-            raise XinYuError(INVALID, f"The subprotocol that is spoken here is {SUBPROTOCOL_JSON}.")
+        if ours and SUBPROTOCOL_JSON not in offered:
+            codec = CODEC_PROTOBUF
+        if (ours or path == "/ws") and SUBPROTOCOLS[codec] not in offered:
+            spoken = " and ".join(SUBPROTOCOLS.values())
+            raise XinYuError(INVALID, f"The subprotocols that are spoken here are {spoken}.")
     fields = query_fields(query)
     token = bearer_token(headers.get("authorization", ""))
     if not ours:
         token = fields.get("token", "") or token
     return Upgrade(
-        codec=CODEC_JSON if ours else CODEC_LEGACY,
-        subprotocol=SUBPROTOCOL_JSON if ours else None,
+        codec=codec if ours else CODEC_LEGACY,
+        subprotocol=SUBPROTOCOLS[codec] if ours else None,
         token=token,
         ticket=fields.get("ticket", "") if ours else "",
         device_id=device_id(fields.get("device_id", "")),

@@ -25,21 +25,27 @@ _sym_db = _symbol_database.Default()
 from xinyu.wire.v1 import options_pb2 as xinyu_dot_wire_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19xinyu/wire/v1/cache.proto\x12\rxinyu.wire.v1\x1a\x1bxinyu/wire/v1/options.proto\"7\n\nCacheEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\r\n\x05ttl_s\x18\x03 \x01(\x01\"&\n\x08\x43\x61\x63heKey\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05ttl_s\x18\x02 \x01(\x01\"*\n\nCacheValue\x12\x12\n\x05value\x18\x01 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\"\x1b\n\nCacheCount\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x32\xa7\x02\n\x05\x43\x61\x63he\x12\x42\n\x03Put\x12\x19.xinyu.wire.v1.CacheEntry\x1a\x14.xinyu.wire.v1.Empty\"\n\xa0\xbb\x18\x85\x07\xa8\xbb\x18\xf4\x03\x12\x45\n\x03Get\x12\x17.xinyu.wire.v1.CacheKey\x1a\x19.xinyu.wire.v1.CacheValue\"\n\xa0\xbb\x18\x86\x07\xa8\xbb\x18\xf4\x03\x12\x46\n\x04Take\x12\x17.xinyu.wire.v1.CacheKey\x1a\x19.xinyu.wire.v1.CacheValue\"\n\xa0\xbb\x18\x87\x07\xa8\xbb\x18\xf4\x03\x12K\n\tIncrement\x12\x17.xinyu.wire.v1.CacheKey\x1a\x19.xinyu.wire.v1.CacheCount\"\n\xa0\xbb\x18\x88\x07\xa8\xbb\x18\xf4\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19xinyu/wire/v1/cache.proto\x12\rxinyu.wire.v1\x1a\x1bxinyu/wire/v1/options.proto\"7\n\nCacheEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\r\n\x05ttl_s\x18\x03 \x01(\x01\"&\n\x08\x43\x61\x63heKey\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05ttl_s\x18\x02 \x01(\x01\"*\n\nCacheValue\x12\x12\n\x05value\x18\x01 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\"\x1b\n\nCacheCount\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\"\x98\x01\n\nCacheDebit\x12\x37\n\x07\x61mounts\x18\x01 \x03(\x0b\x32&.xinyu.wire.v1.CacheDebit.AmountsEntry\x12\x12\n\nrate_per_s\x18\x02 \x01(\x01\x12\r\n\x05\x62urst\x18\x03 \x01(\x03\x1a.\n\x0c\x41mountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"s\n\nCacheWaits\x12\x36\n\x07waits_s\x18\x01 \x03(\x0b\x32%.xinyu.wire.v1.CacheWaits.WaitsSEntry\x1a-\n\x0bWaitsSEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x32\xfa\x02\n\x05\x43\x61\x63he\x12\x46\n\x03Put\x12\x19.xinyu.wire.v1.CacheEntry\x1a\x14.xinyu.wire.v1.Empty\"\x0e\xa0\xbb\x18\x85\x07\xa8\xbb\x18\xf4\x03\xb0\xbb\x18\x01\x12I\n\x03Get\x12\x17.xinyu.wire.v1.CacheKey\x1a\x19.xinyu.wire.v1.CacheValue\"\x0e\xa0\xbb\x18\x86\x07\xa8\xbb\x18\xf4\x03\xb0\xbb\x18\x01\x12\x46\n\x04Take\x12\x17.xinyu.wire.v1.CacheKey\x1a\x19.xinyu.wire.v1.CacheValue\"\n\xa0\xbb\x18\x87\x07\xa8\xbb\x18\xf4\x03\x12K\n\tIncrement\x12\x17.xinyu.wire.v1.CacheKey\x1a\x19.xinyu.wire.v1.CacheCount\"\n\xa0\xbb\x18\x88\x07\xa8\xbb\x18\xf4\x03\x12I\n\x05\x44\x65\x62it\x12\x19.xinyu.wire.v1.CacheDebit\x1a\x19.xinyu.wire.v1.CacheWaits\"\n\xa0\xbb\x18\x89\x07\xa8\xbb\x18\xf4\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xinyu.wire.v1.cache_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CACHEDEBIT_AMOUNTSENTRY']._loaded_options = None
+  _globals['_CACHEDEBIT_AMOUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_CACHEWAITS_WAITSSENTRY']._loaded_options = None
+  _globals['_CACHEWAITS_WAITSSENTRY']._serialized_options = b'8\001'
   _globals['_CACHE'].methods_by_name['Put']._loaded_options = None
-  _globals['_CACHE'].methods_by_name['Put']._serialized_options = b'\240\273\030\205\007\250\273\030\364\003'
+  _globals['_CACHE'].methods_by_name['Put']._serialized_options = b'\240\273\030\205\007\250\273\030\364\003\260\273\030\001'
   _globals['_CACHE'].methods_by_name['Get']._loaded_options = None
-  _globals['_CACHE'].methods_by_name['Get']._serialized_options = b'\240\273\030\206\007\250\273\030\364\003'
+  _globals['_CACHE'].methods_by_name['Get']._serialized_options = b'\240\273\030\206\007\250\273\030\364\003\260\273\030\001'
   _globals['_CACHE'].methods_by_name['Take']._loaded_options = None
   _globals['_CACHE'].methods_by_name['Take']._serialized_options = b'\240\273\030\207\007\250\273\030\364\003'
   _globals['_CACHE'].methods_by_name['Increment']._loaded_options = None
   _globals['_CACHE'].methods_by_name['Increment']._serialized_options = b'\240\273\030\210\007\250\273\030\364\003'
+  _globals['_CACHE'].methods_by_name['Debit']._loaded_options = None
+  _globals['_CACHE'].methods_by_name['Debit']._serialized_options = b'\240\273\030\211\007\250\273\030\364\003'
   _globals['_CACHEENTRY']._serialized_start=73
   _globals['_CACHEENTRY']._serialized_end=128
   _globals['_CACHEKEY']._serialized_start=130
@@ -48,6 +54,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CACHEVALUE']._serialized_end=212
   _globals['_CACHECOUNT']._serialized_start=214
   _globals['_CACHECOUNT']._serialized_end=241
-  _globals['_CACHE']._serialized_start=244
-  _globals['_CACHE']._serialized_end=539
+  _globals['_CACHEDEBIT']._serialized_start=244
+  _globals['_CACHEDEBIT']._serialized_end=396
+  _globals['_CACHEDEBIT_AMOUNTSENTRY']._serialized_start=350
+  _globals['_CACHEDEBIT_AMOUNTSENTRY']._serialized_end=396
+  _globals['_CACHEWAITS']._serialized_start=398
+  _globals['_CACHEWAITS']._serialized_end=513
+  _globals['_CACHEWAITS_WAITSSENTRY']._serialized_start=468
+  _globals['_CACHEWAITS_WAITSSENTRY']._serialized_end=513
+  _globals['_CACHE']._serialized_start=516
+  _globals['_CACHE']._serialized_end=894
 # @@protoc_insertion_point(module_scope)

@@ -8,41 +8,48 @@ from xinyu.wire.v1 import cache_pb2
 from xinyu.wire.v1 import options_pb2
 from xinyu.wire.v1.method import Channel, Method
 
-PUT = Method("Cache", "put", 901, cache_pb2.CacheEntry, options_pb2.Empty, 0.5)
-GET = Method("Cache", "get", 902, cache_pb2.CacheKey, cache_pb2.CacheValue, 0.5)
-TAKE = Method("Cache", "take", 903, cache_pb2.CacheKey, cache_pb2.CacheValue, 0.5)
-INCREMENT = Method("Cache", "increment", 904, cache_pb2.CacheKey, cache_pb2.CacheCount, 0.5)
+PUT = Method("Cache", "put", 901, cache_pb2.CacheEntry, options_pb2.Empty, 0.5, "/xinyu.wire.v1.Cache/Put", repeatable=True)
+GET = Method("Cache", "get", 902, cache_pb2.CacheKey, cache_pb2.CacheValue, 0.5, "/xinyu.wire.v1.Cache/Get", repeatable=True)
+TAKE = Method("Cache", "take", 903, cache_pb2.CacheKey, cache_pb2.CacheValue, 0.5, "/xinyu.wire.v1.Cache/Take")
+INCREMENT = Method("Cache", "increment", 904, cache_pb2.CacheKey, cache_pb2.CacheCount, 0.5, "/xinyu.wire.v1.Cache/Increment")
+DEBIT = Method("Cache", "debit", 905, cache_pb2.CacheDebit, cache_pb2.CacheWaits, 0.5, "/xinyu.wire.v1.Cache/Debit")
 
 SERVICE = "Cache"
-METHODS = (PUT, GET, TAKE, INCREMENT,)
+METHODS = (PUT, GET, TAKE, INCREMENT, DEBIT,)
 
 
 class CacheStub:
     def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+        self.channel = channel
 
     async def put(
         self, request: cache_pb2.CacheEntry, *, timeout_s: float | None = None, key: str = ""
     ) -> options_pb2.Empty:
-        response: options_pb2.Empty = await self._channel.call(PUT, request, timeout_s=timeout_s, key=key)
+        response: options_pb2.Empty = await self.channel.call(PUT, request, timeout_s=timeout_s, key=key)
         return response
 
     async def get(
         self, request: cache_pb2.CacheKey, *, timeout_s: float | None = None, key: str = ""
     ) -> cache_pb2.CacheValue:
-        response: cache_pb2.CacheValue = await self._channel.call(GET, request, timeout_s=timeout_s, key=key)
+        response: cache_pb2.CacheValue = await self.channel.call(GET, request, timeout_s=timeout_s, key=key)
         return response
 
     async def take(
         self, request: cache_pb2.CacheKey, *, timeout_s: float | None = None, key: str = ""
     ) -> cache_pb2.CacheValue:
-        response: cache_pb2.CacheValue = await self._channel.call(TAKE, request, timeout_s=timeout_s, key=key)
+        response: cache_pb2.CacheValue = await self.channel.call(TAKE, request, timeout_s=timeout_s, key=key)
         return response
 
     async def increment(
         self, request: cache_pb2.CacheKey, *, timeout_s: float | None = None, key: str = ""
     ) -> cache_pb2.CacheCount:
-        response: cache_pb2.CacheCount = await self._channel.call(INCREMENT, request, timeout_s=timeout_s, key=key)
+        response: cache_pb2.CacheCount = await self.channel.call(INCREMENT, request, timeout_s=timeout_s, key=key)
+        return response
+
+    async def debit(
+        self, request: cache_pb2.CacheDebit, *, timeout_s: float | None = None, key: str = ""
+    ) -> cache_pb2.CacheWaits:
+        response: cache_pb2.CacheWaits = await self.channel.call(DEBIT, request, timeout_s=timeout_s, key=key)
         return response
 
 
@@ -54,3 +61,5 @@ class CacheServicer(Protocol):
     async def take(self, request: cache_pb2.CacheKey, context: Any) -> cache_pb2.CacheValue: ...
 
     async def increment(self, request: cache_pb2.CacheKey, context: Any) -> cache_pb2.CacheCount: ...
+
+    async def debit(self, request: cache_pb2.CacheDebit, context: Any) -> cache_pb2.CacheWaits: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from xinyu.wire.v1 import options_pb2 as xinyu_dot_wire_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bxinyu/wire/v1/gateway.proto\x12\rxinyu.wire.v1\x1a\x1bxinyu/wire/v1/options.proto\"=\n\x0e\x44\x65liverRequest\x12+\n\ndeliveries\x18\x01 \x03(\x0b\x32\x17.xinyu.wire.v1.Delivery\"\\\n\x08\x44\x65livery\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\x12+\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1b.xinyu.wire.v1.EncodedEvent\x12\x11\n\tephemeral\x18\x03 \x01(\x08\"D\n\x0c\x45ncodedEvent\x12#\n\x05\x63odec\x18\x01 \x01(\x0e\x32\x14.xinyu.wire.v1.Codec\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x32T\n\x07Gateway\x12I\n\x07\x44\x65liver\x12\x1d.xinyu.wire.v1.DeliverRequest\x1a\x14.xinyu.wire.v1.Empty\"\t\xa0\xbb\x18\x66\xa8\xbb\x18\xf4\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bxinyu/wire/v1/gateway.proto\x12\rxinyu.wire.v1\x1a\x1bxinyu/wire/v1/options.proto\"P\n\x0e\x44\x65liverRequest\x12+\n\ndeliveries\x18\x01 \x03(\x0b\x32\x17.xinyu.wire.v1.Delivery\x12\x11\n\ttrace_ids\x18\x02 \x03(\t\"\x89\x01\n\x08\x44\x65livery\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\x12+\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1b.xinyu.wire.v1.EncodedEvent\x12\x11\n\tephemeral\x18\x03 \x01(\x08\x12+\n\x07members\x18\x04 \x01(\x0b\x32\x1a.xinyu.wire.v1.TalkMembers\"k\n\x0bTalkMembers\x12\x0f\n\x07talk_id\x18\x01 \x01(\x03\x12\x0e\n\x06\x63hange\x18\x02 \x01(\x03\x12)\n\x08\x61udience\x18\x03 \x01(\x0e\x32\x17.xinyu.wire.v1.Audience\x12\x10\n\x08sequence\x18\x04 \x01(\x03\"D\n\x0c\x45ncodedEvent\x12#\n\x05\x63odec\x18\x01 \x01(\x0e\x32\x14.xinyu.wire.v1.Codec\x12\x0f\n\x07payload\x18\x02 \x01(\x0c*`\n\x08\x41udience\x12\x14\n\x10\x41UDIENCE_MEMBERS\x10\x00\x12\x14\n\x10\x41UDIENCE_READERS\x10\x01\x12\x13\n\x0f\x41UDIENCE_SEEING\x10\x02\x12\x13\n\x0f\x41UDIENCE_OTHERS\x10\x03\x32T\n\x07Gateway\x12I\n\x07\x44\x65liver\x12\x1d.xinyu.wire.v1.DeliverRequest\x1a\x14.xinyu.wire.v1.Empty\"\t\xa0\xbb\x18\x66\xa8\xbb\x18\xf4\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +34,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GATEWAY'].methods_by_name['Deliver']._loaded_options = None
   _globals['_GATEWAY'].methods_by_name['Deliver']._serialized_options = b'\240\273\030f\250\273\030\364\003'
+  _globals['_AUDIENCE']._serialized_start=476
+  _globals['_AUDIENCE']._serialized_end=572
   _globals['_DELIVERREQUEST']._serialized_start=75
-  _globals['_DELIVERREQUEST']._serialized_end=136
-  _globals['_DELIVERY']._serialized_start=138
-  _globals['_DELIVERY']._serialized_end=230
-  _globals['_ENCODEDEVENT']._serialized_start=232
-  _globals['_ENCODEDEVENT']._serialized_end=300
-  _globals['_GATEWAY']._serialized_start=302
-  _globals['_GATEWAY']._serialized_end=386
+  _globals['_DELIVERREQUEST']._serialized_end=155
+  _globals['_DELIVERY']._serialized_start=158
+  _globals['_DELIVERY']._serialized_end=295
+  _globals['_TALKMEMBERS']._serialized_start=297
+  _globals['_TALKMEMBERS']._serialized_end=404
+  _globals['_ENCODEDEVENT']._serialized_start=406
+  _globals['_ENCODEDEVENT']._serialized_end=474
+  _globals['_GATEWAY']._serialized_start=574
+  _globals['_GATEWAY']._serialized_end=658
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from xinyu.wire.v1 import options_pb2 as _options_pb2
 import builtins as _builtins
 import sys
@@ -19,21 +20,54 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Audience:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AudienceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Audience.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUDIENCE_MEMBERS: _Audience.ValueType  # 0
+    """all who are in"""
+    AUDIENCE_READERS: _Audience.ValueType  # 1
+    """who may see the message, those who left right after it included"""
+    AUDIENCE_SEEING: _Audience.ValueType  # 2
+    """of those who are in, who may see it"""
+    AUDIENCE_OTHERS: _Audience.ValueType  # 3
+    """of those who are in, who may not"""
+
+class Audience(_Audience, metaclass=_AudienceEnumTypeWrapper): ...
+
+AUDIENCE_MEMBERS: Audience.ValueType  # 0
+"""all who are in"""
+AUDIENCE_READERS: Audience.ValueType  # 1
+"""who may see the message, those who left right after it included"""
+AUDIENCE_SEEING: Audience.ValueType  # 2
+"""of those who are in, who may see it"""
+AUDIENCE_OTHERS: Audience.ValueType  # 3
+"""of those who are in, who may not"""
+Global___Audience: _TypeAlias = Audience  # noqa: Y015
+
 @_typing.final
 class DeliverRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DELIVERIES_FIELD_NUMBER: _builtins.int
+    TRACE_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]: ...
+    @_builtins.property
+    def trace_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of the requests that caused them, where there are several; not all where there are many"""
+
     def __init__(
         self,
         *,
         deliveries: _abc.Iterable[Global___Delivery] | None = ...,
+        trace_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries", b"deliveries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries", b"deliveries", "trace_ids", b"trace_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -46,15 +80,20 @@ class Delivery(_message.Message):
     USER_IDS_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
     EPHEMERAL_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
     ephemeral: _builtins.bool
     """dropped first when a device is behind"""
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """users, never connections"""
+        """users, never connections; or"""
 
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___EncodedEvent]:
         """one a codec that some device of these users speaks"""
+
+    @_builtins.property
+    def members(self) -> Global___TalkMembers:
+        """those of a large talk who have devices at the gateway: it knows them itself"""
 
     def __init__(
         self,
@@ -62,14 +101,45 @@ class Delivery(_message.Message):
         user_ids: _abc.Iterable[_builtins.int] | None = ...,
         events: _abc.Iterable[Global___EncodedEvent] | None = ...,
         ephemeral: _builtins.bool = ...,
+        members: Global___TalkMembers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["members", b"members"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ephemeral", b"ephemeral", "events", b"events", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ephemeral", b"ephemeral", "events", b"events", "members", b"members", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
+
+@_typing.final
+class TalkMembers(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TALK_ID_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    talk_id: _builtins.int
+    change: _builtins.int
+    """the gateway's set of the talk's members must not be older"""
+    audience: Global___Audience.ValueType
+    sequence: _builtins.int
+    """the message that the audience is about"""
+    def __init__(
+        self,
+        *,
+        talk_id: _builtins.int = ...,
+        change: _builtins.int = ...,
+        audience: Global___Audience.ValueType = ...,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "change", b"change", "sequence", b"sequence", "talk_id", b"talk_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TalkMembers: _TypeAlias = TalkMembers  # noqa: Y015
 
 @_typing.final
 class EncodedEvent(_message.Message):

@@ -8,7 +8,7 @@ from xinyu.wire.v1 import gateway_pb2
 from xinyu.wire.v1 import options_pb2
 from xinyu.wire.v1.method import Channel, Method
 
-DELIVER = Method("Gateway", "deliver", 102, gateway_pb2.DeliverRequest, options_pb2.Empty, 0.5)
+DELIVER = Method("Gateway", "deliver", 102, gateway_pb2.DeliverRequest, options_pb2.Empty, 0.5, "/xinyu.wire.v1.Gateway/Deliver")
 
 SERVICE = "Gateway"
 METHODS = (DELIVER,)
@@ -16,12 +16,12 @@ METHODS = (DELIVER,)
 
 class GatewayStub:
     def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+        self.channel = channel
 
     async def deliver(
         self, request: gateway_pb2.DeliverRequest, *, timeout_s: float | None = None, key: str = ""
     ) -> options_pb2.Empty:
-        response: options_pb2.Empty = await self._channel.call(DELIVER, request, timeout_s=timeout_s, key=key)
+        response: options_pb2.Empty = await self.channel.call(DELIVER, request, timeout_s=timeout_s, key=key)
         return response
 
 

@@ -97,6 +97,59 @@ class GroupRequest(_message.Message):
 Global___GroupRequest: _TypeAlias = GroupRequest  # noqa: Y015
 
 @_typing.final
+class ListMembersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    codec: _options_pb2.Codec.ValueType
+    cursor: _builtins.str
+    """of the page before; "" = the first"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        codec: _options_pb2.Codec.ValueType = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "cursor", b"cursor", "group_id", b"group_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMembersRequest: _TypeAlias = ListMembersRequest  # noqa: Y015
+
+@_typing.final
+class ListMembersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    items: _builtins.bytes
+    """array, in the codec asked for"""
+    cursor: _builtins.str
+    """of the next page; "" = this is the last"""
+    def __init__(
+        self,
+        *,
+        items: _builtins.bytes = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMembersResponse: _TypeAlias = ListMembersResponse  # noqa: Y015
+
+@_typing.final
 class GroupDetail(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -109,6 +162,9 @@ class GroupDetail(_message.Message):
     VISIT_CARD_FIELD_NUMBER: _builtins.int
     IS_MUTE_FIELD_NUMBER: _builtins.int
     IS_OVERT_FIELD_NUMBER: _builtins.int
+    SLOW_MODE_S_FIELD_NUMBER: _builtins.int
+    MENTION_ALL_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
     group_id: _builtins.int
     name: _builtins.str
     profile: _builtins.str
@@ -118,6 +174,13 @@ class GroupDetail(_message.Message):
     visit_card: _builtins.str
     is_mute: _builtins.bool
     is_overt: _builtins.bool
+    slow_mode_s: _builtins.int
+    mention_all: _builtins.int
+    """1 owner and admins, 2 everybody"""
+    @_builtins.property
+    def notice(self) -> Global___GroupNotice:
+        """absent = there is none"""
+
     def __init__(
         self,
         *,
@@ -130,14 +193,343 @@ class GroupDetail(_message.Message):
         visit_card: _builtins.str = ...,
         is_mute: _builtins.bool = ...,
         is_overt: _builtins.bool = ...,
+        slow_mode_s: _builtins.int = ...,
+        mention_all: _builtins.int = ...,
+        notice: Global___GroupNotice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "created_at_ms", b"created_at_ms", "group_id", b"group_id", "is_manager", b"is_manager", "is_mute", b"is_mute", "is_overt", b"is_overt", "name", b"name", "profile", b"profile", "visit_card", b"visit_card"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "created_at_ms", b"created_at_ms", "group_id", b"group_id", "is_manager", b"is_manager", "is_mute", b"is_mute", "is_overt", b"is_overt", "mention_all", b"mention_all", "name", b"name", "notice", b"notice", "profile", b"profile", "slow_mode_s", b"slow_mode_s", "visit_card", b"visit_card"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GroupDetail: _TypeAlias = GroupDetail  # noqa: Y015
+
+@_typing.final
+class GroupNotice(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    EDITED_AT_MS_FIELD_NUMBER: _builtins.int
+    EDITOR_NAME_FIELD_NUMBER: _builtins.int
+    content: _builtins.str
+    """markdown"""
+    created_at_ms: _builtins.int
+    edited_at_ms: _builtins.int
+    editor_name: _builtins.str
+    def __init__(
+        self,
+        *,
+        content: _builtins.str = ...,
+        created_at_ms: _builtins.int = ...,
+        edited_at_ms: _builtins.int = ...,
+        editor_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "created_at_ms", b"created_at_ms", "edited_at_ms", b"edited_at_ms", "editor_name", b"editor_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupNotice: _TypeAlias = GroupNotice  # noqa: Y015
+
+@_typing.final
+class CreateGroupApplyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    REMARK_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    remark: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        remark: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "remark", b"remark", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateGroupApplyRequest: _TypeAlias = CreateGroupApplyRequest  # noqa: Y015
+
+@_typing.final
+class GroupApplyRef(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLY_ID_FIELD_NUMBER: _builtins.int
+    apply_id: _builtins.int
+    """0 = the asker is a member already"""
+    def __init__(
+        self,
+        *,
+        apply_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_id", b"apply_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupApplyRef: _TypeAlias = GroupApplyRef  # noqa: Y015
+
+@_typing.final
+class GroupApplyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    APPLY_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    apply_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        apply_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_id", b"apply_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupApplyRequest: _TypeAlias = GroupApplyRequest  # noqa: Y015
+
+@_typing.final
+class GroupApplyCount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroupApplyCount: _TypeAlias = GroupApplyCount  # noqa: Y015
+
+@_typing.final
+class EditNoticeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    content: _builtins.str
+    """markdown; "" removes"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        content: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "group_id", b"group_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditNoticeRequest: _TypeAlias = EditNoticeRequest  # noqa: Y015
+
+@_typing.final
+class CreateVoteRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    ANSWER_MODE_FIELD_NUMBER: _builtins.int
+    IS_SECRET_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    title: _builtins.str
+    answer_mode: _builtins.int
+    """1 one option, 2 several"""
+    is_secret: _builtins.bool
+    @_builtins.property
+    def options(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        title: _builtins.str = ...,
+        answer_mode: _builtins.int = ...,
+        is_secret: _builtins.bool = ...,
+        options: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_mode", b"answer_mode", "group_id", b"group_id", "is_secret", b"is_secret", "options", b"options", "title", b"title", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateVoteRequest: _TypeAlias = CreateVoteRequest  # noqa: Y015
+
+@_typing.final
+class VoteRef(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VOTE_ID_FIELD_NUMBER: _builtins.int
+    vote_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        vote_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["vote_id", b"vote_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoteRef: _TypeAlias = VoteRef  # noqa: Y015
+
+@_typing.final
+class VoteRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    VOTE_ID_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    vote_id: _builtins.int
+    cursor: _builtins.str
+    """LoadVote only: of the page of answers before; "" = the first"""
+    codec: _options_pb2.Codec.ValueType
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        vote_id: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+        codec: _options_pb2.Codec.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "cursor", b"cursor", "user_id", b"user_id", "vote_id", b"vote_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoteRequest: _TypeAlias = VoteRequest  # noqa: Y015
+
+@_typing.final
+class VoteAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VOTE_FIELD_NUMBER: _builtins.int
+    vote: _builtins.bytes
+    """object, in the codec asked for"""
+    def __init__(
+        self,
+        *,
+        vote: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["vote", b"vote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoteAnswer: _TypeAlias = VoteAnswer  # noqa: Y015
+
+@_typing.final
+class SubmitVoteRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    VOTE_ID_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    vote_id: _builtins.int
+    @_builtins.property
+    def options(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """keys"""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        vote_id: _builtins.int = ...,
+        options: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "user_id", b"user_id", "vote_id", b"vote_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitVoteRequest: _TypeAlias = SubmitVoteRequest  # noqa: Y015
+
+@_typing.final
+class ListVotesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    BELOW_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    below: _builtins.int
+    """vote_id that the page ends before; 0 = from the newest"""
+    codec: _options_pb2.Codec.ValueType
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        below: _builtins.int = ...,
+        codec: _options_pb2.Codec.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below", b"below", "codec", b"codec", "group_id", b"group_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVotesRequest: _TypeAlias = ListVotesRequest  # noqa: Y015
+
+@_typing.final
+class ListVotesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    BELOW_FIELD_NUMBER: _builtins.int
+    items: _builtins.bytes
+    """array, in the codec asked for"""
+    below: _builtins.int
+    """of the next page; 0 = this is the last"""
+    def __init__(
+        self,
+        *,
+        items: _builtins.bytes = ...,
+        below: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below", b"below", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVotesResponse: _TypeAlias = ListVotesResponse  # noqa: Y015
 
 @_typing.final
 class GroupListRequest(_message.Message):
@@ -215,10 +607,13 @@ class GroupName(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     AVATAR_FIELD_NUMBER: _builtins.int
     MUTE_ALL_FIELD_NUMBER: _builtins.int
+    PROFILE_REVISION_FIELD_NUMBER: _builtins.int
     group_id: _builtins.int
     name: _builtins.str
     avatar: _builtins.str
     mute_all: _builtins.bool
+    profile_revision: _builtins.int
+    """of the profile that is told here"""
     def __init__(
         self,
         *,
@@ -226,10 +621,11 @@ class GroupName(_message.Message):
         name: _builtins.str = ...,
         avatar: _builtins.str = ...,
         mute_all: _builtins.bool = ...,
+        profile_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "group_id", b"group_id", "mute_all", b"mute_all", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "group_id", b"group_id", "mute_all", b"mute_all", "name", b"name", "profile_revision", b"profile_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -254,3 +650,330 @@ class GroupNamesPage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GroupNamesPage: _TypeAlias = GroupNamesPage  # noqa: Y015
+
+@_typing.final
+class AssignAdminRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    IS_ADMIN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    member_id: _builtins.int
+    is_admin: _builtins.bool
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        member_id: _builtins.int = ...,
+        is_admin: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "is_admin", b"is_admin", "member_id", b"member_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignAdminRequest: _TypeAlias = AssignAdminRequest  # noqa: Y015
+
+@_typing.final
+class HandOverRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    HEIR_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    heir_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        heir_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "heir_id", b"heir_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverRequest: _TypeAlias = HandOverRequest  # noqa: Y015
+
+@_typing.final
+class MuteAllRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    IS_MUTED_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    is_muted: _builtins.bool
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        is_muted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "is_muted", b"is_muted", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MuteAllRequest: _TypeAlias = MuteAllRequest  # noqa: Y015
+
+@_typing.final
+class MuteMemberRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    IS_MUTED_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    member_id: _builtins.int
+    is_muted: _builtins.bool
+    duration_s: _builtins.int
+    """0 = until he is unmuted"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        member_id: _builtins.int = ...,
+        is_muted: _builtins.bool = ...,
+        duration_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_s", b"duration_s", "group_id", b"group_id", "is_muted", b"is_muted", "member_id", b"member_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MuteMemberRequest: _TypeAlias = MuteMemberRequest  # noqa: Y015
+
+@_typing.final
+class PublishRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    IS_OVERT_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    is_overt: _builtins.bool
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        is_overt: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "is_overt", b"is_overt", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishRequest: _TypeAlias = PublishRequest  # noqa: Y015
+
+@_typing.final
+class ListPublicRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    page: _builtins.int
+    """from 1"""
+    name: _builtins.str
+    """a part of it; "" = any"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        page: _builtins.int = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page", b"page", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPublicRequest: _TypeAlias = ListPublicRequest  # noqa: Y015
+
+@_typing.final
+class ListPublicResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublicGroup]: ...
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[Global___PublicGroup] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "more", b"more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPublicResponse: _TypeAlias = ListPublicResponse  # noqa: Y015
+
+@_typing.final
+class PublicGroup(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    AVATAR_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
+    MEMBER_COUNT_FIELD_NUMBER: _builtins.int
+    MAX_MEMBERS_FIELD_NUMBER: _builtins.int
+    IS_MEMBER_FIELD_NUMBER: _builtins.int
+    CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.int
+    name: _builtins.str
+    avatar: _builtins.str
+    profile: _builtins.str
+    member_count: _builtins.int
+    max_members: _builtins.int
+    is_member: _builtins.bool
+    created_at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.int = ...,
+        name: _builtins.str = ...,
+        avatar: _builtins.str = ...,
+        profile: _builtins.str = ...,
+        member_count: _builtins.int = ...,
+        max_members: _builtins.int = ...,
+        is_member: _builtins.bool = ...,
+        created_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "created_at_ms", b"created_at_ms", "group_id", b"group_id", "is_member", b"is_member", "max_members", b"max_members", "member_count", b"member_count", "name", b"name", "profile", b"profile"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublicGroup: _TypeAlias = PublicGroup  # noqa: Y015
+
+@_typing.final
+class SetVisitCardRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    VISIT_CARD_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    visit_card: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        visit_card: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "user_id", b"user_id", "visit_card", b"visit_card"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVisitCardRequest: _TypeAlias = SetVisitCardRequest  # noqa: Y015
+
+@_typing.final
+class ChangeProfileRequest(_message.Message):
+    """Absent fields stay as they are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    AVATAR_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    name: _builtins.str
+    avatar: _builtins.str
+    profile: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        name: _builtins.str = ...,
+        avatar: _builtins.str | None = ...,
+        profile: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_profile", b"_profile", "avatar", b"avatar", "profile", b"profile"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_profile", b"_profile", "avatar", b"avatar", "group_id", b"group_id", "name", b"name", "profile", b"profile", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__avatar: _TypeAlias = _typing.Literal["avatar"]  # noqa: Y015
+    _WhichOneofArgType__avatar: _TypeAlias = _typing.Literal["_avatar", b"_avatar"]  # noqa: Y015
+    _WhichOneofReturnType__profile: _TypeAlias = _typing.Literal["profile"]  # noqa: Y015
+    _WhichOneofArgType__profile: _TypeAlias = _typing.Literal["_profile", b"_profile"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__avatar) -> _WhichOneofReturnType__avatar | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__profile) -> _WhichOneofReturnType__profile | None: ...
+
+Global___ChangeProfileRequest: _TypeAlias = ChangeProfileRequest  # noqa: Y015
+
+@_typing.final
+class ChangeRulesRequest(_message.Message):
+    """Absent fields stay as they are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    SLOW_MODE_S_FIELD_NUMBER: _builtins.int
+    MENTION_ALL_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    group_id: _builtins.int
+    slow_mode_s: _builtins.int
+    mention_all: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+        slow_mode_s: _builtins.int | None = ...,
+        mention_all: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mention_all", b"_mention_all", "_slow_mode_s", b"_slow_mode_s", "mention_all", b"mention_all", "slow_mode_s", b"slow_mode_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mention_all", b"_mention_all", "_slow_mode_s", b"_slow_mode_s", "group_id", b"group_id", "mention_all", b"mention_all", "slow_mode_s", b"slow_mode_s", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__mention_all: _TypeAlias = _typing.Literal["mention_all"]  # noqa: Y015
+    _WhichOneofArgType__mention_all: _TypeAlias = _typing.Literal["_mention_all", b"_mention_all"]  # noqa: Y015
+    _WhichOneofReturnType__slow_mode_s: _TypeAlias = _typing.Literal["slow_mode_s"]  # noqa: Y015
+    _WhichOneofArgType__slow_mode_s: _TypeAlias = _typing.Literal["_slow_mode_s", b"_slow_mode_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mention_all) -> _WhichOneofReturnType__mention_all | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__slow_mode_s) -> _WhichOneofReturnType__slow_mode_s | None: ...
+
+Global___ChangeRulesRequest: _TypeAlias = ChangeRulesRequest  # noqa: Y015

@@ -380,11 +380,13 @@ class TalkHead(_message.Message):
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
     IS_MEMBER_FIELD_NUMBER: _builtins.int
+    DISMISSED_FIELD_NUMBER: _builtins.int
     talk_id: _builtins.int
     last_sequence: _builtins.int
     change: _builtins.int
     is_member: _builtins.bool
     """of the asker, where there is one"""
+    dismissed: _builtins.bool
     def __init__(
         self,
         *,
@@ -392,10 +394,11 @@ class TalkHead(_message.Message):
         last_sequence: _builtins.int = ...,
         change: _builtins.int = ...,
         is_member: _builtins.bool = ...,
+        dismissed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "is_member", b"is_member", "last_sequence", b"last_sequence", "talk_id", b"talk_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "dismissed", b"dismissed", "is_member", b"is_member", "last_sequence", b"last_sequence", "talk_id", b"talk_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -411,6 +414,7 @@ class ChangePairRequest(_message.Message):
     HIGH_MAY_SEND_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     GREETING_FIELD_NUMBER: _builtins.int
+    KEEPS_SESSIONS_FIELD_NUMBER: _builtins.int
     user_low: _builtins.int
     user_high: _builtins.int
     low_may_send: _builtins.int
@@ -418,6 +422,8 @@ class ChangePairRequest(_message.Message):
     high_may_send: _builtins.int
     revision: _builtins.int
     """of the friendship; a lower or equal one changes nothing"""
+    keeps_sessions: _builtins.bool
+    """the conversation lists stay as they are; else both show the talk"""
     @_builtins.property
     def greeting(self) -> Global___SystemMessage: ...
     def __init__(
@@ -429,10 +435,11 @@ class ChangePairRequest(_message.Message):
         high_may_send: _builtins.int = ...,
         revision: _builtins.int = ...,
         greeting: Global___SystemMessage | None = ...,
+        keeps_sessions: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["greeting", b"greeting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["greeting", b"greeting", "high_may_send", b"high_may_send", "low_may_send", b"low_may_send", "revision", b"revision", "user_high", b"user_high", "user_low", b"user_low"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["greeting", b"greeting", "high_may_send", b"high_may_send", "keeps_sessions", b"keeps_sessions", "low_may_send", b"low_may_send", "revision", b"revision", "user_high", b"user_high", "user_low", b"user_low"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -470,6 +477,54 @@ class SystemMessage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SystemMessage: _TypeAlias = SystemMessage  # noqa: Y015
+
+@_typing.final
+class WriteMessageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.int
+    @_builtins.property
+    def message(self) -> Global___SystemMessage: ...
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.int = ...,
+        message: Global___SystemMessage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteMessageRequest: _TypeAlias = WriteMessageRequest  # noqa: Y015
+
+@_typing.final
+class TouchMessageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    MSG_ID_FIELD_NUMBER: _builtins.int
+    SENDER_ID_FIELD_NUMBER: _builtins.int
+    group_id: _builtins.int
+    msg_id: _builtins.str
+    sender_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        group_id: _builtins.int = ...,
+        msg_id: _builtins.str = ...,
+        sender_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "msg_id", b"msg_id", "sender_id", b"sender_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TouchMessageRequest: _TypeAlias = TouchMessageRequest  # noqa: Y015
 
 @_typing.final
 class RosterEntry(_message.Message):
@@ -516,6 +571,8 @@ class ChangeRosterRequest(_message.Message):
     DISMISSED_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIRST_FIELD_NUMBER: _builtins.int
+    SLOW_MODE_S_FIELD_NUMBER: _builtins.int
+    MENTION_ALL_FIELD_NUMBER: _builtins.int
     group_id: _builtins.int
     profile_revision: _builtins.int
     """0 = the profile is not spoken of"""
@@ -523,6 +580,10 @@ class ChangeRosterRequest(_message.Message):
     dismissed: _builtins.bool
     message_first: _builtins.bool
     """before the entries are applied: who is removed may read it"""
+    slow_mode_s: _builtins.int
+    """of the profile, as mute_all and dismissed are"""
+    mention_all: _builtins.int
+    """1 owner and admins, 2 everybody"""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RosterEntry]: ...
     @_builtins.property
@@ -537,10 +598,12 @@ class ChangeRosterRequest(_message.Message):
         dismissed: _builtins.bool = ...,
         message: Global___SystemMessage | None = ...,
         message_first: _builtins.bool = ...,
+        slow_mode_s: _builtins.int = ...,
+        mention_all: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dismissed", b"dismissed", "entries", b"entries", "group_id", b"group_id", "message", b"message", "message_first", b"message_first", "mute_all", b"mute_all", "profile_revision", b"profile_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dismissed", b"dismissed", "entries", b"entries", "group_id", b"group_id", "mention_all", b"mention_all", "message", b"message", "message_first", b"message_first", "mute_all", b"mute_all", "profile_revision", b"profile_revision", "slow_mode_s", b"slow_mode_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -673,6 +736,7 @@ class MembersPage(_message.Message):
     CHANGE_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
     change: _builtins.int
+    """below the talk's: the page was cut there; ask again from it"""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___RosterEntry]: ...
     def __init__(
@@ -688,6 +752,66 @@ class MembersPage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MembersPage: _TypeAlias = MembersPage  # noqa: Y015
+
+@_typing.final
+class LoadRosterRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TALK_ID_FIELD_NUMBER: _builtins.int
+    SINCE_CHANGE_FIELD_NUMBER: _builtins.int
+    AFTER_USER_ID_FIELD_NUMBER: _builtins.int
+    talk_id: _builtins.int
+    since_change: _builtins.int
+    """-1 = all members, without those who left long ago"""
+    after_user_id: _builtins.int
+    """0 = the first page; else the last user of the page before"""
+    def __init__(
+        self,
+        *,
+        talk_id: _builtins.int = ...,
+        since_change: _builtins.int = ...,
+        after_user_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_user_id", b"after_user_id", "since_change", b"since_change", "talk_id", b"talk_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadRosterRequest: _TypeAlias = LoadRosterRequest  # noqa: Y015
+
+@_typing.final
+class RosterPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    change: _builtins.int
+    """of the talk when this page was read; that of the first page is the set's"""
+    last_sequence: _builtins.int
+    """likewise"""
+    rows: _builtins.bytes
+    """Ascending by user, 24 bytes each: user, first sequence that he may see, last one or -1 for one who is in, as
+    little-endian 64-bit numbers.
+    """
+    more: _builtins.bool
+    def __init__(
+        self,
+        *,
+        change: _builtins.int = ...,
+        last_sequence: _builtins.int = ...,
+        rows: _builtins.bytes = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "last_sequence", b"last_sequence", "more", b"more", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RosterPage: _TypeAlias = RosterPage  # noqa: Y015
 
 @_typing.final
 class LoadHeadsRequest(_message.Message):
@@ -733,6 +857,7 @@ class Head(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     LAST_AT_MS_FIELD_NUMBER: _builtins.int
     MEMBER_STATE_FIELD_NUMBER: _builtins.int
+    DISMISSED_FIELD_NUMBER: _builtins.int
     talk_id: _builtins.int
     talk_mode: _builtins.int
     to_from_id: _builtins.int
@@ -745,6 +870,8 @@ class Head(_message.Message):
     """of that message; 0 = none"""
     member_state: _builtins.int
     """1 in, 2 left, 3 removed"""
+    dismissed: _builtins.bool
+    """a group that has ended"""
     def __init__(
         self,
         *,
@@ -756,10 +883,11 @@ class Head(_message.Message):
         digest: _builtins.str = ...,
         last_at_ms: _builtins.int = ...,
         member_state: _builtins.int = ...,
+        dismissed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "last_at_ms", b"last_at_ms", "last_sequence", b"last_sequence", "member_state", b"member_state", "talk_id", b"talk_id", "talk_mode", b"talk_mode", "to_from_id", b"to_from_id", "unread", b"unread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "dismissed", b"dismissed", "last_at_ms", b"last_at_ms", "last_sequence", b"last_sequence", "member_state", b"member_state", "talk_id", b"talk_id", "talk_mode", b"talk_mode", "to_from_id", b"to_from_id", "unread", b"unread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -873,3 +1001,851 @@ class TypingRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TypingRequest: _TypeAlias = TypingRequest  # noqa: Y015
+
+@_typing.final
+class LoadReadersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    MSG_ID_FIELD_NUMBER: _builtins.int
+    AFTER_USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    msg_id: _builtins.str
+    after_user_id: _builtins.int
+    """0 = the first page"""
+    @_builtins.property
+    def target(self) -> Global___TalkTarget: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        target: Global___TalkTarget | None = ...,
+        msg_id: _builtins.str = ...,
+        after_user_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_user_id", b"after_user_id", "msg_id", b"msg_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadReadersRequest: _TypeAlias = LoadReadersRequest  # noqa: Y015
+
+@_typing.final
+class MessageReader(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    NICKNAME_FIELD_NUMBER: _builtins.int
+    AVATAR_FIELD_NUMBER: _builtins.int
+    HAS_READ_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    nickname: _builtins.str
+    avatar: _builtins.str
+    has_read: _builtins.bool
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        nickname: _builtins.str = ...,
+        avatar: _builtins.str = ...,
+        has_read: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "has_read", b"has_read", "nickname", b"nickname", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MessageReader: _TypeAlias = MessageReader  # noqa: Y015
+
+@_typing.final
+class ReadersPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READERS_FIELD_NUMBER: _builtins.int
+    READ_COUNT_FIELD_NUMBER: _builtins.int
+    UNREAD_COUNT_FIELD_NUMBER: _builtins.int
+    AFTER_USER_ID_FIELD_NUMBER: _builtins.int
+    read_count: _builtins.int
+    """of all pages"""
+    unread_count: _builtins.int
+    after_user_id: _builtins.int
+    """for the next page; 0 = this is the last"""
+    @_builtins.property
+    def readers(self) -> _containers.RepeatedCompositeFieldContainer[Global___MessageReader]: ...
+    def __init__(
+        self,
+        *,
+        readers: _abc.Iterable[Global___MessageReader] | None = ...,
+        read_count: _builtins.int = ...,
+        unread_count: _builtins.int = ...,
+        after_user_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_user_id", b"after_user_id", "read_count", b"read_count", "readers", b"readers", "unread_count", b"unread_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadersPage: _TypeAlias = ReadersPage  # noqa: Y015
+
+@_typing.final
+class ChooseReceiptsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    IS_HIDDEN_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    is_hidden: _builtins.bool
+    revision: _builtins.int
+    """of the user's row; a lower or equal one changes nothing"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        is_hidden: _builtins.bool = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_hidden", b"is_hidden", "revision", b"revision", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChooseReceiptsRequest: _TypeAlias = ChooseReceiptsRequest  # noqa: Y015
+
+@_typing.final
+class ScheduleRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    TYPE_NAME_FIELD_NUMBER: _builtins.int
+    SEND_AT_MS_FIELD_NUMBER: _builtins.int
+    type_name: _builtins.str
+    """what the client calls its type"""
+    send_at_ms: _builtins.int
+    @_builtins.property
+    def message(self) -> Global___NewMessage:
+        """msg_id: only tells apart what is otherwise the same"""
+
+    def __init__(
+        self,
+        *,
+        message: Global___NewMessage | None = ...,
+        type_name: _builtins.str = ...,
+        send_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "send_at_ms", b"send_at_ms", "type_name", b"type_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduleRequest: _TypeAlias = ScheduleRequest  # noqa: Y015
+
+@_typing.final
+class ScheduleResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULED_ID_FIELD_NUMBER: _builtins.int
+    scheduled_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        scheduled_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scheduled_id", b"scheduled_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduleResponse: _TypeAlias = ScheduleResponse  # noqa: Y015
+
+@_typing.final
+class ListScheduledRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListScheduledRequest: _TypeAlias = ListScheduledRequest  # noqa: Y015
+
+@_typing.final
+class ScheduledItem(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULED_ID_FIELD_NUMBER: _builtins.int
+    TALK_ID_FIELD_NUMBER: _builtins.int
+    TALK_MODE_FIELD_NUMBER: _builtins.int
+    TO_FROM_ID_FIELD_NUMBER: _builtins.int
+    TYPE_NAME_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    QUOTE_ID_FIELD_NUMBER: _builtins.int
+    SEND_AT_MS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    scheduled_id: _builtins.str
+    talk_id: _builtins.int
+    talk_mode: _builtins.int
+    to_from_id: _builtins.int
+    type_name: _builtins.str
+    body: _builtins.bytes
+    quote_id: _builtins.str
+    send_at_ms: _builtins.int
+    state: _builtins.int
+    """1 waits, 2 failed"""
+    reason: _builtins.str
+    """of the error that it failed with"""
+    def __init__(
+        self,
+        *,
+        scheduled_id: _builtins.str = ...,
+        talk_id: _builtins.int = ...,
+        talk_mode: _builtins.int = ...,
+        to_from_id: _builtins.int = ...,
+        type_name: _builtins.str = ...,
+        body: _builtins.bytes = ...,
+        quote_id: _builtins.str = ...,
+        send_at_ms: _builtins.int = ...,
+        state: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "quote_id", b"quote_id", "reason", b"reason", "scheduled_id", b"scheduled_id", "send_at_ms", b"send_at_ms", "state", b"state", "talk_id", b"talk_id", "talk_mode", b"talk_mode", "to_from_id", b"to_from_id", "type_name", b"type_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduledItem: _TypeAlias = ScheduledItem  # noqa: Y015
+
+@_typing.final
+class ScheduledPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScheduledItem]: ...
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ScheduledItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduledPage: _TypeAlias = ScheduledPage  # noqa: Y015
+
+@_typing.final
+class CancelScheduledRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SCHEDULED_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    scheduled_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        scheduled_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scheduled_id", b"scheduled_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelScheduledRequest: _TypeAlias = CancelScheduledRequest  # noqa: Y015
+
+@_typing.final
+class SetExpiryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    EXPIRE_AFTER_S_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    expire_after_s: _builtins.int
+    """0 = for ever"""
+    @_builtins.property
+    def target(self) -> Global___TalkTarget: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        target: Global___TalkTarget | None = ...,
+        expire_after_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_after_s", b"expire_after_s", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetExpiryRequest: _TypeAlias = SetExpiryRequest  # noqa: Y015
+
+@_typing.final
+class LoadFileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MSG_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    msg_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        msg_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["msg_id", b"msg_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadFileRequest: _TypeAlias = LoadFileRequest  # noqa: Y015
+
+@_typing.final
+class MessageFile(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """of the blob"""
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MessageFile: _TypeAlias = MessageFile  # noqa: Y015
+
+@_typing.final
+class ForwardRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    MSG_IDS_FIELD_NUMBER: _builtins.int
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    GROUP_IDS_FIELD_NUMBER: _builtins.int
+    MSG_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    action: _builtins.int
+    """1 one by one, 2 merged"""
+    msg_id: _builtins.str
+    """"" = a repeat is known by its content"""
+    @_builtins.property
+    def source(self) -> Global___TalkTarget: ...
+    @_builtins.property
+    def msg_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def group_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        source: Global___TalkTarget | None = ...,
+        action: _builtins.int = ...,
+        msg_ids: _abc.Iterable[_builtins.str] | None = ...,
+        user_ids: _abc.Iterable[_builtins.int] | None = ...,
+        group_ids: _abc.Iterable[_builtins.int] | None = ...,
+        msg_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "group_ids", b"group_ids", "msg_id", b"msg_id", "msg_ids", b"msg_ids", "source", b"source", "user_id", b"user_id", "user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForwardRequest: _TypeAlias = ForwardRequest  # noqa: Y015
+
+@_typing.final
+class ForwardResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TO_TALK_MODE_FIELD_NUMBER: _builtins.int
+    TO_ID_FIELD_NUMBER: _builtins.int
+    MSG_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    to_talk_mode: _builtins.int
+    to_id: _builtins.int
+    msg_id: _builtins.str
+    """of the copy"""
+    reason: _builtins.str
+    """why it was not sent; "" = it was"""
+    def __init__(
+        self,
+        *,
+        to_talk_mode: _builtins.int = ...,
+        to_id: _builtins.int = ...,
+        msg_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["msg_id", b"msg_id", "reason", b"reason", "to_id", b"to_id", "to_talk_mode", b"to_talk_mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForwardResult: _TypeAlias = ForwardResult  # noqa: Y015
+
+@_typing.final
+class ForwardResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForwardResult]:
+        """by target, each one's in the order of the talk"""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ForwardResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForwardResponse: _TypeAlias = ForwardResponse  # noqa: Y015
+
+@_typing.final
+class LoadForwardedRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MSG_IDS_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    codec: _options_pb2.Codec.ValueType
+    @_builtins.property
+    def msg_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def target(self) -> Global___TalkTarget:
+        """to_from_id 0 = none: ids that were never forwarded are looked for there only"""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        msg_ids: _abc.Iterable[_builtins.str] | None = ...,
+        target: Global___TalkTarget | None = ...,
+        codec: _options_pb2.Codec.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "msg_ids", b"msg_ids", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadForwardedRequest: _TypeAlias = LoadForwardedRequest  # noqa: Y015
+
+@_typing.final
+class SearchMessagesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    KEYWORD_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    FROM_ID_FIELD_NUMBER: _builtins.int
+    MSG_TYPE_FIELD_NUMBER: _builtins.int
+    SINCE_MS_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    keyword: _builtins.str
+    from_id: _builtins.int
+    """of this sender only; 0 = of all"""
+    msg_type: _builtins.int
+    """0 = of all types"""
+    since_ms: _builtins.int
+    until_ms: _builtins.int
+    """0 = without end"""
+    cursor: _builtins.str
+    """"" = from the newest"""
+    codec: _options_pb2.Codec.ValueType
+    @_builtins.property
+    def target(self) -> Global___TalkTarget:
+        """absent = in all talks"""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        keyword: _builtins.str = ...,
+        target: Global___TalkTarget | None = ...,
+        from_id: _builtins.int = ...,
+        msg_type: _builtins.int = ...,
+        since_ms: _builtins.int = ...,
+        until_ms: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+        codec: _options_pb2.Codec.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "cursor", b"cursor", "from_id", b"from_id", "keyword", b"keyword", "msg_type", b"msg_type", "since_ms", b"since_ms", "target", b"target", "until_ms", b"until_ms", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchMessagesRequest: _TypeAlias = SearchMessagesRequest  # noqa: Y015
+
+@_typing.final
+class FoundPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    items: _builtins.bytes
+    """array of {record, highlights}, newest first, in the codec asked for"""
+    cursor: _builtins.str
+    """"" = there are no more"""
+    def __init__(
+        self,
+        *,
+        items: _builtins.bytes = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FoundPage: _TypeAlias = FoundPage  # noqa: Y015
+
+@_typing.final
+class EditRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    MSG_ID_FIELD_NUMBER: _builtins.int
+    MSG_TYPE_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    msg_id: _builtins.str
+    msg_type: _builtins.int
+    body: _builtins.bytes
+    """JSON object"""
+    codec: _options_pb2.Codec.ValueType
+    @_builtins.property
+    def target(self) -> Global___TalkTarget: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        target: Global___TalkTarget | None = ...,
+        msg_id: _builtins.str = ...,
+        msg_type: _builtins.int = ...,
+        body: _builtins.bytes = ...,
+        codec: _options_pb2.Codec.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "codec", b"codec", "msg_id", b"msg_id", "msg_type", b"msg_type", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditRequest: _TypeAlias = EditRequest  # noqa: Y015
+
+@_typing.final
+class EditedMessage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_FIELD_NUMBER: _builtins.int
+    record: _builtins.bytes
+    """in the codec asked for"""
+    def __init__(
+        self,
+        *,
+        record: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditedMessage: _TypeAlias = EditedMessage  # noqa: Y015
+
+@_typing.final
+class LoadVersionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    MSG_ID_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    msg_id: _builtins.str
+    codec: _options_pb2.Codec.ValueType
+    @_builtins.property
+    def target(self) -> Global___TalkTarget: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        target: Global___TalkTarget | None = ...,
+        msg_id: _builtins.str = ...,
+        codec: _options_pb2.Codec.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "msg_id", b"msg_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadVersionsRequest: _TypeAlias = LoadVersionsRequest  # noqa: Y015
+
+@_typing.final
+class VersionsPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    items: _builtins.bytes
+    """JSON [{extra, edited_at_ms}], the first text first, in the codec asked for"""
+    def __init__(
+        self,
+        *,
+        items: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VersionsPage: _TypeAlias = VersionsPage  # noqa: Y015
+
+@_typing.final
+class ReactRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    MSG_ID_FIELD_NUMBER: _builtins.int
+    EMOJI_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    msg_id: _builtins.str
+    emoji: _builtins.str
+    action: _builtins.int
+    """1 add, 2 remove"""
+    @_builtins.property
+    def target(self) -> Global___TalkTarget: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        target: Global___TalkTarget | None = ...,
+        msg_id: _builtins.str = ...,
+        emoji: _builtins.str = ...,
+        action: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "emoji", b"emoji", "msg_id", b"msg_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReactRequest: _TypeAlias = ReactRequest  # noqa: Y015
+
+@_typing.final
+class Reactions(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REACTIONS_FIELD_NUMBER: _builtins.int
+    reactions: _builtins.bytes
+    """JSON [{emoji, count, is_mine}]"""
+    def __init__(
+        self,
+        *,
+        reactions: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reactions", b"reactions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reactions: _TypeAlias = Reactions  # noqa: Y015
+
+@_typing.final
+class LoadReactionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    MSG_ID_FIELD_NUMBER: _builtins.int
+    EMOJI_FIELD_NUMBER: _builtins.int
+    AFTER_CHANGE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    msg_id: _builtins.str
+    emoji: _builtins.str
+    """"" = whatever"""
+    after_change: _builtins.int
+    """0 = from the first"""
+    @_builtins.property
+    def target(self) -> Global___TalkTarget: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        target: Global___TalkTarget | None = ...,
+        msg_id: _builtins.str = ...,
+        emoji: _builtins.str = ...,
+        after_change: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_change", b"after_change", "emoji", b"emoji", "msg_id", b"msg_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadReactionsRequest: _TypeAlias = LoadReactionsRequest  # noqa: Y015
+
+@_typing.final
+class ReactionItem(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    NICKNAME_FIELD_NUMBER: _builtins.int
+    AVATAR_FIELD_NUMBER: _builtins.int
+    EMOJI_FIELD_NUMBER: _builtins.int
+    REACTED_AT_MS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    nickname: _builtins.str
+    avatar: _builtins.str
+    emoji: _builtins.str
+    reacted_at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        nickname: _builtins.str = ...,
+        avatar: _builtins.str = ...,
+        emoji: _builtins.str = ...,
+        reacted_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "emoji", b"emoji", "nickname", b"nickname", "reacted_at_ms", b"reacted_at_ms", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReactionItem: _TypeAlias = ReactionItem  # noqa: Y015
+
+@_typing.final
+class ReactionsPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    NEXT_CHANGE_FIELD_NUMBER: _builtins.int
+    next_change: _builtins.int
+    """0 = there are no more"""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReactionItem]: ...
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ReactionItem] | None = ...,
+        next_change: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "next_change", b"next_change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReactionsPage: _TypeAlias = ReactionsPage  # noqa: Y015
+
+@_typing.final
+class PinRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    MSG_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    msg_id: _builtins.str
+    action: _builtins.int
+    """1 pin, 2 take away"""
+    @_builtins.property
+    def target(self) -> Global___TalkTarget: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        target: Global___TalkTarget | None = ...,
+        msg_id: _builtins.str = ...,
+        action: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "msg_id", b"msg_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PinRequest: _TypeAlias = PinRequest  # noqa: Y015
+
+@_typing.final
+class LoadPinsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    codec: _options_pb2.Codec.ValueType
+    @_builtins.property
+    def target(self) -> Global___TalkTarget: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        target: Global___TalkTarget | None = ...,
+        codec: _options_pb2.Codec.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadPinsRequest: _TypeAlias = LoadPinsRequest  # noqa: Y015

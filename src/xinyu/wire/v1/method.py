@@ -10,7 +10,8 @@ from google.protobuf.message import Message as ProtobufMessage
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One remote method. `timeout_s` is what a caller waits when it names no deadline of its own."""
+    """One remote method. `timeout_s` is what a caller waits when it names no deadline of its own; `path` is its name in
+    gRPC; `repeatable`: it may be asked again when it may have been done."""
 
     service: str
     name: str
@@ -18,6 +19,8 @@ class Method:
     request_type: type[ProtobufMessage]
     response_type: type[ProtobufMessage]
     timeout_s: float
+    path: str
+    repeatable: bool = False
 
     def check_request(self, request: object) -> None:
         """Raises TypeError for what is not of the request's type."""

@@ -213,7 +213,12 @@ Global___RowsResponse: _TypeAlias = RowsResponse  # noqa: Y015
 
 COMMAND_FIELD_NUMBER: _builtins.int
 TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+REPEATABLE_FIELD_NUMBER: _builtins.int
 command: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
 """The number that names the method in a Rock frame (contract: rock-rpc, "Commands"). Unique over all services."""
 timeout_ms: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
 """How long a caller waits when it names no deadline of its own. 0 = 3,000."""
+repeatable: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
+"""A second call does no harm after a first one that may have been done: a read, or a command whose repetition changes
+nothing. Where an instance is lost in the middle of the call, another one is asked.
+"""

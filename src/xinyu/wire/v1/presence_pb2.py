@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from xinyu.wire.v1 import options_pb2 as xinyu_dot_wire_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cxinyu/wire/v1/presence.proto\x12\rxinyu.wire.v1\x1a\x1bxinyu/wire/v1/options.proto\"h\n\x13\x43hangeRoutesRequest\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12+\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x1a.xinyu.wire.v1.RouteChange\"R\n\x0bRouteChange\x12\x0c\n\x04gone\x18\x01 \x01(\x08\x12#\n\x05\x63odec\x18\x02 \x01(\x0e\x32\x14.xinyu.wire.v1.Codec\x12\x10\n\x08user_ids\x18\x03 \x03(\x03\"!\n\rOnlineRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\")\n\x0eOnlineResponse\x12\x17\n\x0fonline_user_ids\x18\x01 \x03(\x03\x32\xb7\x01\n\x08Presence\x12T\n\x0c\x43hangeRoutes\x12\".xinyu.wire.v1.ChangeRoutesRequest\x1a\x14.xinyu.wire.v1.Empty\"\n\xa0\xbb\x18\xd0\x01\xa8\xbb\x18\xac\x02\x12U\n\nLoadOnline\x12\x1c.xinyu.wire.v1.OnlineRequest\x1a\x1d.xinyu.wire.v1.OnlineResponse\"\n\xa0\xbb\x18\xcf\x01\xa8\xbb\x18\xac\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cxinyu/wire/v1/presence.proto\x12\rxinyu.wire.v1\x1a\x1bxinyu/wire/v1/options.proto\"\x96\x01\n\x13\x43hangeRoutesRequest\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12+\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x1a.xinyu.wire.v1.RouteChange\x12,\n\x08\x61\x62sences\x18\x04 \x03(\x0b\x32\x1a.xinyu.wire.v1.TalkAbsence\">\n\x0bTalkAbsence\x12\x0f\n\x07talk_id\x18\x01 \x01(\x03\x12\x0e\n\x06\x63hange\x18\x02 \x01(\x03\x12\x0e\n\x06number\x18\x03 \x01(\x03\"R\n\x0bRouteChange\x12\x0c\n\x04gone\x18\x01 \x01(\x08\x12#\n\x05\x63odec\x18\x02 \x01(\x0e\x32\x14.xinyu.wire.v1.Codec\x12\x10\n\x08user_ids\x18\x03 \x03(\x03\"!\n\rOnlineRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\x03\")\n\x0eOnlineResponse\x12\x17\n\x0fonline_user_ids\x18\x01 \x03(\x03\"N\n\x13RenewGatewayRequest\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x14\n\x0cincarnations\x18\x02 \x03(\t\x12\x10\n\x08user_ids\x18\x03 \x03(\x03\"$\n\x14RenewGatewayResponse\x12\x0c\n\x04held\x18\x01 \x01(\x08\"F\n\x0cWatchRequest\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\x10\n\x08user_ids\x18\x03 \x03(\x03\"F\n\rPresenceState\x12\x0f\n\x07user_id\x18\x01 \x01(\x03\x12\x0e\n\x06online\x18\x02 \x01(\x08\x12\x14\n\x0clast_seen_ms\x18\x03 \x01(\x03\">\n\x0ePresenceStates\x12,\n\x06states\x18\x01 \x03(\x0b\x32\x1c.xinyu.wire.v1.PresenceState2\xc7\x03\n\x08Presence\x12T\n\x0c\x43hangeRoutes\x12\".xinyu.wire.v1.ChangeRoutesRequest\x1a\x14.xinyu.wire.v1.Empty\"\n\xa0\xbb\x18\xd0\x01\xa8\xbb\x18\xac\x02\x12Y\n\nLoadOnline\x12\x1c.xinyu.wire.v1.OnlineRequest\x1a\x1d.xinyu.wire.v1.OnlineResponse\"\x0e\xa0\xbb\x18\xcf\x01\xa8\xbb\x18\xac\x02\xb0\xbb\x18\x01\x12g\n\x0cRenewGateway\x12\".xinyu.wire.v1.RenewGatewayRequest\x1a#.xinyu.wire.v1.RenewGatewayResponse\"\x0e\xa0\xbb\x18\xd1\x01\xa8\xbb\x18\xd0\x0f\xb0\xbb\x18\x01\x12S\n\x05Watch\x12\x1b.xinyu.wire.v1.WatchRequest\x1a\x1d.xinyu.wire.v1.PresenceStates\"\x0e\xa0\xbb\x18\xd2\x01\xa8\xbb\x18\xe8\x07\xb0\xbb\x18\x01\x12L\n\x07Unwatch\x12\x1b.xinyu.wire.v1.WatchRequest\x1a\x14.xinyu.wire.v1.Empty\"\x0e\xa0\xbb\x18\xd3\x01\xa8\xbb\x18\xe8\x07\xb0\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,15 +35,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRESENCE'].methods_by_name['ChangeRoutes']._loaded_options = None
   _globals['_PRESENCE'].methods_by_name['ChangeRoutes']._serialized_options = b'\240\273\030\320\001\250\273\030\254\002'
   _globals['_PRESENCE'].methods_by_name['LoadOnline']._loaded_options = None
-  _globals['_PRESENCE'].methods_by_name['LoadOnline']._serialized_options = b'\240\273\030\317\001\250\273\030\254\002'
-  _globals['_CHANGEROUTESREQUEST']._serialized_start=76
-  _globals['_CHANGEROUTESREQUEST']._serialized_end=180
-  _globals['_ROUTECHANGE']._serialized_start=182
-  _globals['_ROUTECHANGE']._serialized_end=264
-  _globals['_ONLINEREQUEST']._serialized_start=266
-  _globals['_ONLINEREQUEST']._serialized_end=299
-  _globals['_ONLINERESPONSE']._serialized_start=301
-  _globals['_ONLINERESPONSE']._serialized_end=342
-  _globals['_PRESENCE']._serialized_start=345
-  _globals['_PRESENCE']._serialized_end=528
+  _globals['_PRESENCE'].methods_by_name['LoadOnline']._serialized_options = b'\240\273\030\317\001\250\273\030\254\002\260\273\030\001'
+  _globals['_PRESENCE'].methods_by_name['RenewGateway']._loaded_options = None
+  _globals['_PRESENCE'].methods_by_name['RenewGateway']._serialized_options = b'\240\273\030\321\001\250\273\030\320\017\260\273\030\001'
+  _globals['_PRESENCE'].methods_by_name['Watch']._loaded_options = None
+  _globals['_PRESENCE'].methods_by_name['Watch']._serialized_options = b'\240\273\030\322\001\250\273\030\350\007\260\273\030\001'
+  _globals['_PRESENCE'].methods_by_name['Unwatch']._loaded_options = None
+  _globals['_PRESENCE'].methods_by_name['Unwatch']._serialized_options = b'\240\273\030\323\001\250\273\030\350\007\260\273\030\001'
+  _globals['_CHANGEROUTESREQUEST']._serialized_start=77
+  _globals['_CHANGEROUTESREQUEST']._serialized_end=227
+  _globals['_TALKABSENCE']._serialized_start=229
+  _globals['_TALKABSENCE']._serialized_end=291
+  _globals['_ROUTECHANGE']._serialized_start=293
+  _globals['_ROUTECHANGE']._serialized_end=375
+  _globals['_ONLINEREQUEST']._serialized_start=377
+  _globals['_ONLINEREQUEST']._serialized_end=410
+  _globals['_ONLINERESPONSE']._serialized_start=412
+  _globals['_ONLINERESPONSE']._serialized_end=453
+  _globals['_RENEWGATEWAYREQUEST']._serialized_start=455
+  _globals['_RENEWGATEWAYREQUEST']._serialized_end=533
+  _globals['_RENEWGATEWAYRESPONSE']._serialized_start=535
+  _globals['_RENEWGATEWAYRESPONSE']._serialized_end=571
+  _globals['_WATCHREQUEST']._serialized_start=573
+  _globals['_WATCHREQUEST']._serialized_end=643
+  _globals['_PRESENCESTATE']._serialized_start=645
+  _globals['_PRESENCESTATE']._serialized_end=715
+  _globals['_PRESENCESTATES']._serialized_start=717
+  _globals['_PRESENCESTATES']._serialized_end=779
+  _globals['_PRESENCE']._serialized_start=782
+  _globals['_PRESENCE']._serialized_end=1237
 # @@protoc_insertion_point(module_scope)

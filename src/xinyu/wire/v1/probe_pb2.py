@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from xinyu.wire.v1 import options_pb2 as xinyu_dot_wire_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19xinyu/wire/v1/probe.proto\x12\rxinyu.wire.v1\x1a\x1bxinyu/wire/v1/options.proto\"\x1e\n\x0b\x45\x63hoRequest\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\"\x1f\n\x0c\x45\x63hoResponse\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x32N\n\x05Probe\x12\x45\n\x04\x45\x63ho\x12\x1a.xinyu.wire.v1.EchoRequest\x1a\x1b.xinyu.wire.v1.EchoResponse\"\x04\xa0\xbb\x18\x0b\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19xinyu/wire/v1/probe.proto\x12\rxinyu.wire.v1\x1a\x1bxinyu/wire/v1/options.proto\"\x1e\n\x0b\x45\x63hoRequest\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\"\x1f\n\x0c\x45\x63hoResponse\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\"G\n\x0eStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tuptime_ms\x18\x02 \x01(\x03\x12\x11\n\tin_flight\x18\x03 \x01(\x03\x32\xa0\x01\n\x05Probe\x12I\n\x04\x45\x63ho\x12\x1a.xinyu.wire.v1.EchoRequest\x1a\x1b.xinyu.wire.v1.EchoResponse\"\x08\xa0\xbb\x18\x0b\xb0\xbb\x18\x01\x12L\n\x06Status\x12\x14.xinyu.wire.v1.Empty\x1a\x1d.xinyu.wire.v1.StatusResponse\"\r\xa0\xbb\x18\x0c\xa8\xbb\x18\xe8\x07\xb0\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,11 +33,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xinyu.wire.v1.probe_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROBE'].methods_by_name['Echo']._loaded_options = None
-  _globals['_PROBE'].methods_by_name['Echo']._serialized_options = b'\240\273\030\013'
+  _globals['_PROBE'].methods_by_name['Echo']._serialized_options = b'\240\273\030\013\260\273\030\001'
+  _globals['_PROBE'].methods_by_name['Status']._loaded_options = None
+  _globals['_PROBE'].methods_by_name['Status']._serialized_options = b'\240\273\030\014\250\273\030\350\007\260\273\030\001'
   _globals['_ECHOREQUEST']._serialized_start=73
   _globals['_ECHOREQUEST']._serialized_end=103
   _globals['_ECHORESPONSE']._serialized_start=105
   _globals['_ECHORESPONSE']._serialized_end=136
-  _globals['_PROBE']._serialized_start=138
-  _globals['_PROBE']._serialized_end=216
+  _globals['_STATUSRESPONSE']._serialized_start=138
+  _globals['_STATUSRESPONSE']._serialized_end=209
+  _globals['_PROBE']._serialized_start=212
+  _globals['_PROBE']._serialized_end=372
 # @@protoc_insertion_point(module_scope)

@@ -21,6 +21,98 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class CountScheduledRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TALK_ID_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    talk_id: _builtins.int
+    waiting: _builtins.int
+    failed: _builtins.int
+    revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        talk_id: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "revision", b"revision", "talk_id", b"talk_id", "user_id", b"user_id", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountScheduledRequest: _TypeAlias = CountScheduledRequest  # noqa: Y015
+
+@_typing.final
+class EpochResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.str
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EpochResponse: _TypeAlias = EpochResponse  # noqa: Y015
+
+@_typing.final
+class ListTalksRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    limit: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTalksRequest: _TypeAlias = ListTalksRequest  # noqa: Y015
+
+@_typing.final
+class ListTalksResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TALK_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def talk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        talk_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["talk_ids", b"talk_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTalksResponse: _TypeAlias = ListTalksResponse  # noqa: Y015
+
+@_typing.final
 class ListSessionsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -140,6 +232,49 @@ class DeleteSessionRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteSessionRequest: _TypeAlias = DeleteSessionRequest  # noqa: Y015
+
+@_typing.final
+class MarkSessionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    IS_TOP_FIELD_NUMBER: _builtins.int
+    IS_DISTURB_FIELD_NUMBER: _builtins.int
+    DRAFT_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    is_top: _builtins.bool
+    is_disturb: _builtins.bool
+    draft: _builtins.str
+    @_builtins.property
+    def target(self) -> _message_pb2.TalkTarget: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        target: _message_pb2.TalkTarget | None = ...,
+        is_top: _builtins.bool | None = ...,
+        is_disturb: _builtins.bool | None = ...,
+        draft: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_draft", b"_draft", "_is_disturb", b"_is_disturb", "_is_top", b"_is_top", "draft", b"draft", "is_disturb", b"is_disturb", "is_top", b"is_top", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_draft", b"_draft", "_is_disturb", b"_is_disturb", "_is_top", b"_is_top", "draft", b"draft", "is_disturb", b"is_disturb", "is_top", b"is_top", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__draft: _TypeAlias = _typing.Literal["draft"]  # noqa: Y015
+    _WhichOneofArgType__draft: _TypeAlias = _typing.Literal["_draft", b"_draft"]  # noqa: Y015
+    _WhichOneofReturnType__is_disturb: _TypeAlias = _typing.Literal["is_disturb"]  # noqa: Y015
+    _WhichOneofArgType__is_disturb: _TypeAlias = _typing.Literal["_is_disturb", b"_is_disturb"]  # noqa: Y015
+    _WhichOneofReturnType__is_top: _TypeAlias = _typing.Literal["is_top"]  # noqa: Y015
+    _WhichOneofArgType__is_top: _TypeAlias = _typing.Literal["_is_top", b"_is_top"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__draft) -> _WhichOneofReturnType__draft | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_disturb) -> _WhichOneofReturnType__is_disturb | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_top) -> _WhichOneofReturnType__is_top | None: ...
+
+Global___MarkSessionRequest: _TypeAlias = MarkSessionRequest  # noqa: Y015
 
 @_typing.final
 class EnsureSessionsRequest(_message.Message):

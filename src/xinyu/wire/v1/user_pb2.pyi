@@ -164,12 +164,14 @@ class SaveSettingsRequest(_message.Message):
     THEME_COLOR_FIELD_NUMBER: _builtins.int
     NOTIFY_CUE_TONE_FIELD_NUMBER: _builtins.int
     KEYBOARD_EVENT_NOTIFY_FIELD_NUMBER: _builtins.int
+    READ_RECEIPTS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     theme_mode: _builtins.str
     theme_bag_img: _builtins.str
     theme_color: _builtins.str
     notify_cue_tone: _builtins.str
     keyboard_event_notify: _builtins.str
+    read_receipts: _builtins.str
     def __init__(
         self,
         *,
@@ -179,15 +181,18 @@ class SaveSettingsRequest(_message.Message):
         theme_color: _builtins.str | None = ...,
         notify_cue_tone: _builtins.str | None = ...,
         keyboard_event_notify: _builtins.str | None = ...,
+        read_receipts: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_keyboard_event_notify", b"_keyboard_event_notify", "_notify_cue_tone", b"_notify_cue_tone", "_theme_bag_img", b"_theme_bag_img", "_theme_color", b"_theme_color", "_theme_mode", b"_theme_mode", "keyboard_event_notify", b"keyboard_event_notify", "notify_cue_tone", b"notify_cue_tone", "theme_bag_img", b"theme_bag_img", "theme_color", b"theme_color", "theme_mode", b"theme_mode"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_keyboard_event_notify", b"_keyboard_event_notify", "_notify_cue_tone", b"_notify_cue_tone", "_read_receipts", b"_read_receipts", "_theme_bag_img", b"_theme_bag_img", "_theme_color", b"_theme_color", "_theme_mode", b"_theme_mode", "keyboard_event_notify", b"keyboard_event_notify", "notify_cue_tone", b"notify_cue_tone", "read_receipts", b"read_receipts", "theme_bag_img", b"theme_bag_img", "theme_color", b"theme_color", "theme_mode", b"theme_mode"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_keyboard_event_notify", b"_keyboard_event_notify", "_notify_cue_tone", b"_notify_cue_tone", "_theme_bag_img", b"_theme_bag_img", "_theme_color", b"_theme_color", "_theme_mode", b"_theme_mode", "keyboard_event_notify", b"keyboard_event_notify", "notify_cue_tone", b"notify_cue_tone", "theme_bag_img", b"theme_bag_img", "theme_color", b"theme_color", "theme_mode", b"theme_mode", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_keyboard_event_notify", b"_keyboard_event_notify", "_notify_cue_tone", b"_notify_cue_tone", "_read_receipts", b"_read_receipts", "_theme_bag_img", b"_theme_bag_img", "_theme_color", b"_theme_color", "_theme_mode", b"_theme_mode", "keyboard_event_notify", b"keyboard_event_notify", "notify_cue_tone", b"notify_cue_tone", "read_receipts", b"read_receipts", "theme_bag_img", b"theme_bag_img", "theme_color", b"theme_color", "theme_mode", b"theme_mode", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__keyboard_event_notify: _TypeAlias = _typing.Literal["keyboard_event_notify"]  # noqa: Y015
     _WhichOneofArgType__keyboard_event_notify: _TypeAlias = _typing.Literal["_keyboard_event_notify", b"_keyboard_event_notify"]  # noqa: Y015
     _WhichOneofReturnType__notify_cue_tone: _TypeAlias = _typing.Literal["notify_cue_tone"]  # noqa: Y015
     _WhichOneofArgType__notify_cue_tone: _TypeAlias = _typing.Literal["_notify_cue_tone", b"_notify_cue_tone"]  # noqa: Y015
+    _WhichOneofReturnType__read_receipts: _TypeAlias = _typing.Literal["read_receipts"]  # noqa: Y015
+    _WhichOneofArgType__read_receipts: _TypeAlias = _typing.Literal["_read_receipts", b"_read_receipts"]  # noqa: Y015
     _WhichOneofReturnType__theme_bag_img: _TypeAlias = _typing.Literal["theme_bag_img"]  # noqa: Y015
     _WhichOneofArgType__theme_bag_img: _TypeAlias = _typing.Literal["_theme_bag_img", b"_theme_bag_img"]  # noqa: Y015
     _WhichOneofReturnType__theme_color: _TypeAlias = _typing.Literal["theme_color"]  # noqa: Y015
@@ -198,6 +203,8 @@ class SaveSettingsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__keyboard_event_notify) -> _WhichOneofReturnType__keyboard_event_notify | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__notify_cue_tone) -> _WhichOneofReturnType__notify_cue_tone | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__read_receipts) -> _WhichOneofReturnType__read_receipts | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__theme_bag_img) -> _WhichOneofReturnType__theme_bag_img | None: ...
     @_typing.overload
@@ -470,3 +477,586 @@ class SendCodeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SendCodeResponse: _TypeAlias = SendCodeResponse  # noqa: Y015
+
+@_typing.final
+class ResetPasswordRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOBILE_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    SMS_CODE_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    SECURE_FIELD_NUMBER: _builtins.int
+    mobile: _builtins.str
+    password: _builtins.str
+    """as the client sent it, here and below"""
+    sms_code: _builtins.str
+    address: _builtins.str
+    secure: _builtins.bool
+    """as above, here and below"""
+    def __init__(
+        self,
+        *,
+        mobile: _builtins.str = ...,
+        password: _builtins.str = ...,
+        sms_code: _builtins.str = ...,
+        address: _builtins.str = ...,
+        secure: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "mobile", b"mobile", "password", b"password", "secure", b"secure", "sms_code", b"sms_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetPasswordRequest: _TypeAlias = ResetPasswordRequest  # noqa: Y015
+
+@_typing.final
+class UpdatePasswordRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    OLD_PASSWORD_FIELD_NUMBER: _builtins.int
+    NEW_PASSWORD_FIELD_NUMBER: _builtins.int
+    SECURE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    old_password: _builtins.str
+    new_password: _builtins.str
+    secure: _builtins.bool
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        old_password: _builtins.str = ...,
+        new_password: _builtins.str = ...,
+        secure: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_password", b"new_password", "old_password", b"old_password", "secure", b"secure", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatePasswordRequest: _TypeAlias = UpdatePasswordRequest  # noqa: Y015
+
+@_typing.final
+class UpdateMobileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MOBILE_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    SMS_CODE_FIELD_NUMBER: _builtins.int
+    SECURE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    mobile: _builtins.str
+    password: _builtins.str
+    sms_code: _builtins.str
+    secure: _builtins.bool
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        mobile: _builtins.str = ...,
+        password: _builtins.str = ...,
+        sms_code: _builtins.str = ...,
+        secure: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mobile", b"mobile", "password", b"password", "secure", b"secure", "sms_code", b"sms_code", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateMobileRequest: _TypeAlias = UpdateMobileRequest  # noqa: Y015
+
+@_typing.final
+class UpdateEmailRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    SECURE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    email: _builtins.str
+    password: _builtins.str
+    code: _builtins.str
+    secure: _builtins.bool
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        email: _builtins.str = ...,
+        password: _builtins.str = ...,
+        code: _builtins.str = ...,
+        secure: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "email", b"email", "password", b"password", "secure", b"secure", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateEmailRequest: _TypeAlias = UpdateEmailRequest  # noqa: Y015
+
+@_typing.final
+class SendEmailCodeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMAIL_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    email: _builtins.str
+    channel: _builtins.str
+    address: _builtins.str
+    def __init__(
+        self,
+        *,
+        email: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "channel", b"channel", "email", b"email"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendEmailCodeRequest: _TypeAlias = SendEmailCodeRequest  # noqa: Y015
+
+@_typing.final
+class SendTestEmailRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMAIL_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    email: _builtins.str
+    """"" = the server's own"""
+    address: _builtins.str
+    def __init__(
+        self,
+        *,
+        email: _builtins.str = ...,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "email", b"email"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendTestEmailRequest: _TypeAlias = SendTestEmailRequest  # noqa: Y015
+
+@_typing.final
+class CheckEmailCodeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMAIL_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    email: _builtins.str
+    channel: _builtins.str
+    code: _builtins.str
+    def __init__(
+        self,
+        *,
+        email: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "code", b"code", "email", b"email"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckEmailCodeRequest: _TypeAlias = CheckEmailCodeRequest  # noqa: Y015
+
+@_typing.final
+class BeginOAuthRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OAUTH_TYPE_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    oauth_type: _builtins.str
+    address: _builtins.str
+    def __init__(
+        self,
+        *,
+        oauth_type: _builtins.str = ...,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "oauth_type", b"oauth_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginOAuthRequest: _TypeAlias = BeginOAuthRequest  # noqa: Y015
+
+@_typing.final
+class BeginOAuthResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URI_FIELD_NUMBER: _builtins.int
+    uri: _builtins.str
+    """of the provider, for the browser"""
+    def __init__(
+        self,
+        *,
+        uri: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["uri", b"uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginOAuthResponse: _TypeAlias = BeginOAuthResponse  # noqa: Y015
+
+@_typing.final
+class FinishOAuthRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OAUTH_TYPE_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    oauth_type: _builtins.str
+    code: _builtins.str
+    state: _builtins.str
+    address: _builtins.str
+    user_agent: _builtins.str
+    def __init__(
+        self,
+        *,
+        oauth_type: _builtins.str = ...,
+        code: _builtins.str = ...,
+        state: _builtins.str = ...,
+        address: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "code", b"code", "oauth_type", b"oauth_type", "state", b"state", "user_agent", b"user_agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishOAuthRequest: _TypeAlias = FinishOAuthRequest  # noqa: Y015
+
+@_typing.final
+class FinishOAuthResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    BIND_TOKEN_FIELD_NUMBER: _builtins.int
+    bind_token: _builtins.str
+    """what BindOAuth wants"""
+    @_builtins.property
+    def token(self) -> Global___Token:
+        """of the account that is bound to it, or"""
+
+    def __init__(
+        self,
+        *,
+        token: Global___Token | None = ...,
+        bind_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_token", b"bind_token", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishOAuthResponse: _TypeAlias = FinishOAuthResponse  # noqa: Y015
+
+@_typing.final
+class BindOAuthRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BIND_TOKEN_FIELD_NUMBER: _builtins.int
+    MOBILE_FIELD_NUMBER: _builtins.int
+    SMS_CODE_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    bind_token: _builtins.str
+    mobile: _builtins.str
+    sms_code: _builtins.str
+    address: _builtins.str
+    user_agent: _builtins.str
+    def __init__(
+        self,
+        *,
+        bind_token: _builtins.str = ...,
+        mobile: _builtins.str = ...,
+        sms_code: _builtins.str = ...,
+        address: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "bind_token", b"bind_token", "mobile", b"mobile", "sms_code", b"sms_code", "user_agent", b"user_agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BindOAuthRequest: _TypeAlias = BindOAuthRequest  # noqa: Y015
+
+@_typing.final
+class DeleteAccountRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    SECURE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    password: _builtins.str
+    secure: _builtins.bool
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        password: _builtins.str = ...,
+        secure: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["password", b"password", "secure", b"secure", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAccountRequest: _TypeAlias = DeleteAccountRequest  # noqa: Y015
+
+@_typing.final
+class EndedLoginsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_MS_FIELD_NUMBER: _builtins.int
+    AFTER_USER_ID_FIELD_NUMBER: _builtins.int
+    since_ms: _builtins.int
+    """0 = all that still matter"""
+    after_user_id: _builtins.int
+    """the last one of the page before"""
+    def __init__(
+        self,
+        *,
+        since_ms: _builtins.int = ...,
+        after_user_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_user_id", b"after_user_id", "since_ms", b"since_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndedLoginsRequest: _TypeAlias = EndedLoginsRequest  # noqa: Y015
+
+@_typing.final
+class EndedLogin(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_UNTIL_MS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    expires_until_ms: _builtins.int
+    """tokens of his that expire by then are void"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        expires_until_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_until_ms", b"expires_until_ms", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndedLogin: _TypeAlias = EndedLogin  # noqa: Y015
+
+@_typing.final
+class EndedLoginsPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDED_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    NOW_MS_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    now_ms: _builtins.int
+    """of the room, before it looked"""
+    @_builtins.property
+    def ended(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndedLogin]: ...
+    def __init__(
+        self,
+        *,
+        ended: _abc.Iterable[Global___EndedLogin] | None = ...,
+        more: _builtins.bool = ...,
+        now_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "more", b"more", "now_ms", b"now_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndedLoginsPage: _TypeAlias = EndedLoginsPage  # noqa: Y015
+
+@_typing.final
+class CreateBotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    AVATAR_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """its owner"""
+    name: _builtins.str
+    avatar: _builtins.str
+    """URL or media id of an uploaded picture, "" = none"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        name: _builtins.str = ...,
+        avatar: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "name", b"name", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBotRequest: _TypeAlias = CreateBotRequest  # noqa: Y015
+
+@_typing.final
+class BotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    BOT_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """its owner"""
+    bot_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        bot_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_id", b"bot_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BotRequest: _TypeAlias = BotRequest  # noqa: Y015
+
+@_typing.final
+class UpdateBotRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    BOT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    AVATAR_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """its owner"""
+    bot_id: _builtins.int
+    name: _builtins.str
+    avatar: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        bot_id: _builtins.int = ...,
+        name: _builtins.str | None = ...,
+        avatar: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_name", b"_name", "avatar", b"avatar", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_name", b"_name", "avatar", b"avatar", "bot_id", b"bot_id", "name", b"name", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__avatar: _TypeAlias = _typing.Literal["avatar"]  # noqa: Y015
+    _WhichOneofArgType__avatar: _TypeAlias = _typing.Literal["_avatar", b"_avatar"]  # noqa: Y015
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__avatar) -> _WhichOneofReturnType__avatar | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+
+Global___UpdateBotRequest: _TypeAlias = UpdateBotRequest  # noqa: Y015
+
+@_typing.final
+class BotToken(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOT_ID_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    bot_id: _builtins.int
+    token: _builtins.str
+    def __init__(
+        self,
+        *,
+        bot_id: _builtins.int = ...,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_id", b"bot_id", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BotToken: _TypeAlias = BotToken  # noqa: Y015
+
+@_typing.final
+class Bot(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    AVATAR_FIELD_NUMBER: _builtins.int
+    CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    bot_id: _builtins.int
+    name: _builtins.str
+    avatar: _builtins.str
+    created_at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        bot_id: _builtins.int = ...,
+        name: _builtins.str = ...,
+        avatar: _builtins.str = ...,
+        created_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "bot_id", b"bot_id", "created_at_ms", b"created_at_ms", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Bot: _TypeAlias = Bot  # noqa: Y015
+
+@_typing.final
+class BotsPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Bot]:
+        """the oldest first"""
+
+    def __init__(
+        self,
+        *,
+        bots: _abc.Iterable[Global___Bot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bots", b"bots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BotsPage: _TypeAlias = BotsPage  # noqa: Y015

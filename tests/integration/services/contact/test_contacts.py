@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.database_storage import Storage
 from tests.integration.services.embedded_platform import eventually
 from tests.integration.services.house import House, open_house, refused
 from xinyu.base.errors import UNKNOWN_USER
@@ -18,8 +18,8 @@ from xinyu_services.contact import service
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path) as opened:
+async def house(storage: Storage) -> AsyncIterator[House]:
+    async with open_house(storage) as opened:
         yield opened
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
+from tests.database_storage import Storage
 from tests.integration.services.embedded_platform import eventually
 from tests.integration.services.house import House, open_house, refused
 from xinyu.base.errors import ALREADY_HANDLED, DEADLINE, FORBIDDEN, SELF, UNKNOWN_APPLICATION, UNKNOWN_USER
@@ -21,8 +21,8 @@ from xinyu_services.contact.model import ApplyState
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, greeting="Hello, friend.") as opened:
+async def house(storage: Storage) -> AsyncIterator[House]:
+    async with open_house(storage, greeting="Hello, friend.") as opened:
         yield opened
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from pathlib import Path
 
 import pytest
 
+from tests.database_storage import Storage
 from tests.integration.services.house import open_house
 from xinyu.base.errors import XinYuError
 from xinyu.wire.v1 import message_pb2
@@ -17,9 +17,9 @@ STEPS = 12
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_members_and_lines_agree(tmp_path: Path, seed: int) -> None:
+async def test_members_and_lines_agree(storage: Storage, seed: int) -> None:
     choose = random.Random(seed)
-    async with open_house(tmp_path, require_friendship=False) as house:
+    async with open_house(storage, require_friendship=False) as house:
         users = [await house.user.register(f"1360000{n:04d}", f"U{n}") for n in range(5)]
         owner = users[0]
         group_id = (await house.post("group/create", owner, name="G", user_ids=users[1:3]))["group_id"]

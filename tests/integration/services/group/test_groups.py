@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.database_storage import Storage
 from tests.integration.services.embedded_platform import eventually
 from tests.integration.services.house import House, open_house, refused
 from xinyu.base.errors import (
@@ -28,8 +28,8 @@ from xinyu.wire.v1 import group_pb2
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path, max_group_members=4, greeting="") as opened:
+async def house(storage: Storage) -> AsyncIterator[House]:
+    async with open_house(storage, max_group_members=4, greeting="") as opened:
         yield opened
 
 
@@ -62,12 +62,8 @@ async def notices(house: House, reader: int, group_id: int) -> list[tuple[int, d
 
 
 async def execute(house: House, statement: str, *values: Any) -> None:
-    await house.platform.database.write(lambda connection: cursor(connection).execute(statement, values) and None)
-
-
-async def make_admin(house: House, group_id: int, user_id: int) -> None:
-    """There is no route for it yet."""
-    await execute(house, "UPDATE group_member SET role = 2 WHERE group_id = ? AND user_id = ?", group_id, user_id)
+    database = house.platform.database
+    await database.write(lambda c: cursor(c).execute(database.dialect.sql(statement), values) and None)
 
 
 async def test_a_new_group_has_members_sessions_and_its_first_line(
@@ -143,8 +139,8 @@ async def test_only_friends_can_be_invited(house: House, people: tuple[int, int,
     assert await members(house, ann, group_id) == {ann: 1, bob: 3}
 
 
-async def test_without_friendship_anybody_who_exists(tmp_path: Path) -> None:
-    async with open_house(tmp_path, require_friendship=False) as house:
+async def test_without_friendship_anybody_who_exists(storage: Storage) -> None:
+    async with open_house(storage, require_friendship=False) as house:
         ann, bob = await house.user.register("13700000001", "Ann"), await house.user.register("13700000002", "Bob")
         assert await members(house, bob, await create(house, ann, bob)) == {ann: 1, bob: 3}
         await refused(create(house, ann, 99_999), UNKNOWN_USER)
@@ -205,8 +201,8 @@ async def test_removed_and_invited_again(house: House, people: tuple[int, int, i
 async def test_defect_20_an_admin_removes_plain_members_only(house: House, people: tuple[int, int, int, int]) -> None:
     ann, bob, cat, dan = people
     group_id = await create(house, ann, bob, cat, dan)
-    await make_admin(house, group_id, bob)
-    await make_admin(house, group_id, cat)
+    for admin in (bob, cat):
+        await house.post("group/assign-admin", ann, group_id=group_id, user_id=admin, action=1)
     for targets in ([ann], [cat], [dan, cat], [dan, ann]):
         await refused(house.post("group/remove-member", bob, group_id=group_id, user_ids=targets), FORBIDDEN)
     await refused(house.post("group/remove-member", dan, group_id=group_id, user_ids=[bob]), FORBIDDEN)
@@ -280,6 +276,8 @@ async def test_detail(house: House, people: tuple[int, int, int, int]) -> None:
         "visit_card": "",
         "is_mute": 2,
         "is_overt": 2,
+        "slow_mode_s": 0,
+        "mention_all": 1,
     }
     assert (await house.post("group/detail", ann, group_id=group_id))["is_manager"] is True
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
+from tests.database_storage import Storage
 from tests.integration.services.rooms import Rooms
-from tests.integration.services.traced_database import TracedDatabase, open_traced_database
+from tests.integration.services.traced_database import TracedDatabase
 
 
 @pytest.fixture
-async def traced(tmp_path: Path) -> AsyncIterator[TracedDatabase]:
-    database = await open_traced_database(tmp_path / "xinyu.db")
+async def traced(storage: Storage) -> AsyncIterator[TracedDatabase]:
+    database = TracedDatabase(await storage.open())
     yield database
     await database.close()
 

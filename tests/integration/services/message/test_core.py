@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from tests.integration.services.rooms import GATEWAY, Rooms, open_database, refused, target
+from tests.database_storage import Storage
+from tests.integration.services.rooms import GATEWAY, Rooms, refused, target
 from xinyu.wire.v1 import message_pb2, options_pb2
 
 
@@ -229,8 +229,8 @@ async def test_session_list_hides_and_comes_back_with_a_message(rooms: Rooms) ->
     )
 
 
-async def test_what_a_dead_process_left_is_handed_on_by_the_next(tmp_path: Path) -> None:
-    database = await open_database(tmp_path / "xinyu.db")
+async def test_what_a_dead_process_left_is_handed_on_by_the_next(storage: Storage) -> None:
+    database = await storage.open()
     first = Rooms(database, incarnation="first")
     first.neighbours.users = {1: "Ann", 2: "Bob"}
     await first.start()

@@ -106,9 +106,41 @@ async def test_08_a_revoke_has_a_window_an_owner_has_none_and_the_event_has_the_
     await rooms.recall(1, 2, 7, first["msg_id"])
     await rooms.settle()
     (revoked,) = rooms.gateway.of(3, 0, "im.message.revoke")
-    # The client prints the remark in its list: what stands there must not change when an older message goes.
-    assert (revoked["remark"], revoked["from_id"]) == ("last &lt;one&gt;", 2)
+    # The client prints the remark in its list: the newest line, which says who has taken the message back.
+    assert (revoked["remark"], revoked["from_id"]) == ("[系统消息]", 2)
     assert (await rooms.list(3))[0]["msg_text"] == revoked["remark"]
+    await rooms.recall(1, 2, 7, first["msg_id"])  # a repeat adds no second line
+    line, last, gone = await rooms.records(3, 2, 7)
+    assert (line["msg_type"], json.loads(line["extra"])) == (1105, {"owner_id": 1, "owner_name": "Ann"})
+    assert (last["is_revoked"], gone["is_revoked"]) == (2, 1)
+    (told, _, _) = await rooms.records(3, 2, 7, codec=0)
+    assert (told["msg_type"], json.loads(told["extra"])) == (1000, {"content": "Ann 撤回了一条成员消息"})
+
+
+async def test_08_one_s_own_recall_leaves_no_line_and_the_list_s_digest_where_it_was(rooms: Rooms) -> None:
+    await rooms.roster(7, [(1, 1, 1, 1), (3, 1, 3, 1)])
+    await online(rooms, 3)
+    first = await rooms.send(1, 2, 7, "first")
+    await rooms.send(1, 2, 7, "last <one>")
+    await rooms.recall(1, 2, 7, first["msg_id"])
+    await rooms.settle()
+    (revoked,) = rooms.gateway.of(3, 0, "im.message.revoke")
+    assert revoked["remark"] == (await rooms.list(3))[0]["msg_text"] == "last &lt;one&gt;"
+    assert len(await rooms.records(3, 2, 7)) == 2
+
+
+async def test_04_what_a_device_missed_is_told_by_its_sync(rooms: Rooms) -> None:
+    talk_id = await rooms.befriend(1, 2)
+    first = await rooms.send(1, 1, 2, "while online")
+    page = await rooms.sync(2)
+    for n in range(30):
+        await rooms.send(1, 1, 2, f"while away {n}")
+    await rooms.recall(1, 1, 2, first["msg_id"])
+    (talk,) = (
+        await rooms.sync(2, epoch=page["epoch"], versions=page["versions"], talks=[(talk_id, 1, 0, 0)])
+    )["talks"]
+    assert [record["sequence"] for record in talk["records"]] == [1, *range(12, 32)]
+    assert (talk["last_sequence"], talk["base"], talk["records"][0]["is_revoked"]) == (31, 11, 1)
 
 
 async def test_12_what_the_page_shows_as_html_is_escaped_and_the_store_is_not(rooms: Rooms) -> None:
@@ -140,6 +172,13 @@ async def test_13_a_hidden_group_gets_pushes_and_comes_back_with_a_message(rooms
     assert (session["msg_text"], session["unread_num"]) == ("two", 2)
 
 
+def withdraw_others(rooms: Rooms) -> None:
+    """Only the message and talk rooms and the gateway are left."""
+    offers = rooms.network.offers("")
+    for command in [command for command in offers if command // 100 not in (1, 3, 7)]:
+        del offers[command]
+
+
 async def test_14_and_40_no_other_room_is_asked_by_a_send(rooms: Rooms) -> None:
     await rooms.befriend(1, 2)
     await rooms.send(1, 1, 2, "warm")
@@ -150,18 +189,14 @@ async def test_14_and_40_no_other_room_is_asked_by_a_send(rooms: Rooms) -> None:
 
     for name in ("load_remarks", "load_rows", "load_online"):
         setattr(rooms.neighbours, name, never)
-    rooms.network._offers = {
-        key: handler for key, handler in rooms.network._offers.items() if key[1] // 100 in (1, 3, 7)
-    }
+    withdraw_others(rooms)
     records = await asyncio.gather(*(rooms.send(1, 1, 2, str(n)) for n in range(20)))
     assert [r["sequence"] for r in records] == list(range(2, 22))
 
 
 async def test_14_a_user_room_that_is_away_fails_no_send(rooms: Rooms) -> None:
     await rooms.befriend(1, 2)
-    rooms.network._offers = {
-        key: handler for key, handler in rooms.network._offers.items() if key[1] // 100 in (1, 3, 7)
-    }
+    withdraw_others(rooms)
     assert (await rooms.send(1, 1, 2, "named later"))["sequence"] == 1
     assert await refused(rooms.send(1, 1, 99, "who?")) == "unavailable"  # not "there is no such user"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
+from tests.database_storage import Storage
 from tests.integration.services.embedded_platform import SettableClock
-from tests.integration.services.rooms import GATEWAY, Rooms, open_database, refused, target
+from tests.integration.services.rooms import GATEWAY, Rooms, refused, target
 from xinyu.wire.v1 import message_pb2, talk_pb2
 
 
@@ -126,8 +126,8 @@ async def test_talk_own_carries_read_from_and_voids(rooms: Rooms) -> None:
     ]
 
 
-async def test_a_message_recalled_before_it_was_told_reaches_no_page_that_would_throw(tmp_path: Path) -> None:
-    database = await open_database(tmp_path / "xinyu.db")
+async def test_a_message_recalled_before_it_was_told_reaches_no_page_that_would_throw(storage: Storage) -> None:
+    database = await storage.open()
     first = Rooms(database, incarnation="first")
     first.neighbours.users = {1: "Ann", 2: "Bob"}
     await first.start()
@@ -139,8 +139,10 @@ async def test_a_message_recalled_before_it_was_told_reaches_no_page_that_would_
     second = Rooms(database, incarnation="second", neighbours=first.neighbours)
     for codec in (0, 1):
         await second.routes.connect([2], GATEWAY, codec)
-    await second.start()
+    await second.take_over()
     await second.message_dispatcher.recover()
+    second.message_dispatcher.start()
+    second.talk_dispatcher.start()
     await second.settle()
     assert second.gateway.of(2, 0, "im.message") == []
     assert [p["body"]["is_revoked"] for p in second.gateway.of(2, 1, "im.message")] == [1]
@@ -150,8 +152,8 @@ async def test_a_message_recalled_before_it_was_told_reaches_no_page_that_would_
     await database.close()
 
 
-async def test_typing_reaches_the_peer_about_once_a_second(tmp_path: Path) -> None:
-    database = await open_database(tmp_path / "xinyu.db")
+async def test_typing_reaches_the_peer_about_once_a_second(storage: Storage) -> None:
+    database = await storage.open()
     clock = SettableClock()
     rooms = Rooms(database, clock=clock)
     rooms.neighbours.users = {1: "Ann", 2: "Bob", 3: "Cid"}
@@ -181,8 +183,8 @@ async def test_typing_reaches_the_peer_about_once_a_second(tmp_path: Path) -> No
     await database.close()
 
 
-async def test_a_message_committed_before_a_join_and_told_after_it_stays_unseen(tmp_path: Path) -> None:
-    database = await open_database(tmp_path / "xinyu.db")
+async def test_a_message_committed_before_a_join_and_told_after_it_stays_unseen(storage: Storage) -> None:
+    database = await storage.open()
     rooms = Rooms(database)
     await rooms.take_over()
     rooms.talk_dispatcher.start()

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, text
 
 from tests.integration.services.rooms import GATEWAY, Rooms, refused, target
 from xinyu.storage import meta
-from xinyu.storage.dialect import SQLITE
 from xinyu.wire.v1 import message_pb2, talk_pb2, user_rpc
 
 
@@ -143,7 +142,7 @@ async def test_another_epoch_resets_and_answers_from_nothing(rooms: Rooms) -> No
     await device.page()
 
     def restore(connection: Connection) -> str:
-        return meta.begin_epoch(connection, SQLITE)
+        return meta.begin_epoch(connection, rooms.database.dialect)
 
     epoch = await rooms.database.write(restore)
     page = await device.page()
@@ -372,7 +371,7 @@ async def test_a_range_carries_the_cursors_that_it_was_read_at(rooms: Rooms) -> 
     await rooms.read(2, talk_id, 3)
     request = message_pb2.LoadRangeRequest(user_id=2, talk_id=talk_id, from_sequence=1, to_sequence=200)
     page = await rooms.messages.load_range(request)
-    assert (page.change, page.own, len(json.loads(page.records)), json.loads(page.voids)) == (1, 1, 3, [])
+    assert (page.change, page.own, len(json.loads(page.records)), json.loads(page.voids)) == (2, 1, 3, [])
     for user_id, talk, reason in ((3, talk_id, "not_member"), (2, 999, "unknown_talk")):
         request = message_pb2.LoadRangeRequest(user_id=user_id, talk_id=talk, from_sequence=1, to_sequence=2)
         assert await refused(rooms.messages.load_range(request)) == reason
@@ -405,14 +404,20 @@ async def test_a_new_profile_is_pushed_and_synced(rooms: Rooms) -> None:
     await rooms.roster(7, [], profile_revision=2, mute_all=True)
     await rooms.settle()
     (changed,) = rooms.gateway.of(2, 1, "talk.changed")
-    assert changed["profile"] == {"name": "Renamed", "avatar": "", "mute_all": True}
+    assert changed["profile"] == {
+        "name": "Renamed",
+        "avatar": "",
+        "mute_all": True,
+        "dismissed": False,
+        "slow_mode_s": 0,
+        "mention_all": 1,
+    }
     assert (await device.talk())["profile"] == changed["profile"]
 
 
 async def test_a_profile_is_told_with_its_name_or_not_at_all(rooms: Rooms) -> None:
     await rooms.befriend(1, 2)
-    handlers = dict(rooms.network._offers)
-    rooms.network._offers = {key: h for key, h in handlers.items() if key[1] != user_rpc.LOAD_NAMES.command}
+    rooms.network.withdraw([user_rpc.LOAD_NAMES])
     assert await refused(rooms.sync(2)) == "unavailable"
-    rooms.network._offers = handlers
+    rooms.network.serve([user_rpc.LOAD_NAMES], rooms.neighbours)
     assert (await Device(rooms, 2).talk())["profile"]["name"] == "Ann"

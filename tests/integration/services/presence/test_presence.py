@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from tests.integration.presence_room import presence_servicer
 from tests.integration.services.house import refused
 from xinyu.base.errors import INVALID
 from xinyu.delivery.routes import MemoryRoutes
 from xinyu.rpc.in_process import InProcessNetwork
 from xinyu.wire.v1 import presence_pb2, presence_rpc
-from xinyu_services.presence.rpc import PresenceServicer
 
 
 @pytest.fixture
 def presence() -> presence_rpc.PresenceStub:
     network = InProcessNetwork(serialise=True)
-    network.serve(presence_rpc.METHODS, PresenceServicer(MemoryRoutes()))
+    network.serve(presence_rpc.METHODS, presence_servicer(MemoryRoutes()))
     return presence_rpc.PresenceStub(network.channel("test"))
 
 

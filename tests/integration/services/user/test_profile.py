@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.database_storage import Storage
 from tests.integration.services.embedded_platform import eventually
 from tests.integration.services.house import House, open_house, refused
-from xinyu.base.errors import INVALID, UNKNOWN_USER
-from xinyu.wire.v1 import options_pb2, user_pb2
+from xinyu.base.errors import INVALID, RECEIPTS_OFF, UNKNOWN_USER
+from xinyu.wire.v1 import media_pb2, message_pb2, options_pb2, user_pb2
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path) as opened:
+async def house(storage: Storage) -> AsyncIterator[House]:
+    async with open_house(storage) as opened:
         yield opened
 
 
@@ -77,6 +77,7 @@ async def test_answers_have_every_field_the_client_reads(house: House, ann: int)
             "theme_color": "",
             "notify_cue_tone": "N",
             "keyboard_event_notify": "Y",
+            "read_receipts": "Y",
         },
     }
 
@@ -144,13 +145,47 @@ async def test_names_of_many_users(house: House, ann: int) -> None:
     await refused(house.user.stub.find_by_mobile(user_pb2.FindByMobileRequest(mobile="' OR 1=1")), UNKNOWN_USER)
 
 
-async def test_an_avatar_of_our_media_service_is_taken(tmp_path: Path) -> None:
-    prefix = "http://127.0.0.1:8080/media/"
-    async with open_house(tmp_path, media_prefix=prefix) as house:
+async def test_an_avatar_is_a_picture_that_was_uploaded_here(storage: Storage) -> None:
+    async with open_house(storage) as house:
+        media = house.media
         ann = await house.user.register("13800000001", "Ann")
-        await house.post("user/detail-update", ann, avatar=prefix + "a/b_32x32.png")
-        for bad in (prefix, prefix + '"><script>', prefix + "../x", "http://evil/media/a.png"):
+        url = "http://127.0.0.1:8080/media/2026/11/28/0123456789abcdef0123456789abcdef_32x32.png"
+        key = url.partition("/media/")[2]
+        picture = {"user_id": ann, "kind": 1, "name": "me.png", "size_bytes": 9, "width": 32, "height": 32}
+        await media.stub.add_file(media_pb2.MediaFile(media_id=key[11:43], key=key, url=url, **picture))
+        other = {"user_id": ann, "kind": 4, "name": "x", "size_bytes": 9, "url": "http://127.0.0.1:8080/media/x"}
+        await media.stub.add_file(media_pb2.MediaFile(media_id="f" * 32, key="2026/11/28/x.bin", **other))
+
+        await house.post("user/detail-update", ann, avatar=url)
+        for bad in (
+            url.replace("127.0.0.1", "evil.example"),
+            url.replace("32x32", "33x32"),
+            url + "?x",
+            url.replace("0123", "0124"),
+            "f" * 32,
+            "http://127.0.0.1:8080/media/",
+        ):
             await refused(house.post("user/detail-update", ann, avatar=bad), INVALID)
-        assert (await house.post("user/detail", ann))["avatar"] == prefix + "a/b_32x32.png"
+        assert (await house.post("user/detail", ann))["avatar"] == url
         await house.post("user/detail-update", ann, avatar="")
         assert (await house.post("user/detail", ann))["avatar"] == ""
+        await house.post("user/detail-update", ann, avatar="0123456789abcdef0123456789abcdef")
+        assert (await house.post("user/detail", ann))["avatar"] == url
+
+
+async def test_who_hides_what_he_reads_hides_it_in_the_message_room_at_once(house: House, ann: int) -> None:
+    ben = await house.user.register("13800000002", "Ben")
+    await house.befriend(ann, ben)
+    (record,) = await house.records(ann, 1, ben)  # the greeting, which Ben wrote
+
+    async def readers() -> list[bool]:
+        target = message_pb2.TalkTarget(talk_mode=1, to_from_id=ann)
+        request = message_pb2.LoadReadersRequest(user_id=ben, target=target, msg_id=record["msg_id"])
+        return [reader.has_read for reader in (await house.message.load_readers(request)).readers]
+
+    assert await readers() == [False]
+    await house.post("user/setting/save", ann, read_receipts="N")
+    await refused(readers(), RECEIPTS_OFF)
+    assert (await house.post("user/setting", ann))["setting"]["read_receipts"] == "N"
+    await house.post("user/setting/save", ann, read_receipts="Y")
+    assert await readers() == [False]

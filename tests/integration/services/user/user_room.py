@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.services.embedded_platform import EmbeddedPlatform
-from xinyu.base.config import AccountSettings
+from xinyu.base.config import AccountSettings, BotSettings
 from xinyu.base.token import AccessTokens
 from xinyu.storage.id_blocks import IdBlocks
-from xinyu.wire.v1 import contact_rpc, user_pb2, user_rpc
+from xinyu.wire.v1 import contact_rpc, group_rpc, media_rpc, message_rpc, user_pb2, user_rpc
+from xinyu_services.user.bots import Bots
+from xinyu_services.user.credentials import Credentials
+from xinyu_services.user.deletion import Deletion
 from xinyu_services.user.events import UserEvents
 from xinyu_services.user.limits import Limits
-from xinyu_services.user.neighbours import ContactFriendRows
+from xinyu_services.user.logins import LoginEnds
+from xinyu_services.user.neighbours import (
+    ContactFriendRows,
+    ContactLeaving,
+    GroupLeaving,
+    MediaPictures,
+    MessageReceipts,
+)
+from xinyu_services.user.oauth import OAuth, Provider
 from xinyu_services.user.passwords import Passwords
 from xinyu_services.user.rpc import UserServicer
 from xinyu_services.user.service import UserService
 from xinyu_services.user.store import UserStore
+from xinyu_services.user.verification import Verification
 
 QUICK = {"argon2_time_cost": 1, "argon2_memory_kib": 8, "argon2_parallelism": 1}
 
@@ -30,39 +43,82 @@ def password_key() -> rsa.RSAPrivateKey:
 class RecordingSender:
     """A code sender that keeps what it was given."""
 
-    def __init__(self) -> None:
+    address = "server@example.org"
+
+    def __init__(self, *, is_real: bool) -> None:
+        self.is_real = is_real
         self.sent: list[tuple[str, str, str]] = []
 
-    async def send(self, mobile: str, channel: str, code: str) -> None:
-        self.sent.append((mobile, channel, code))
+    async def send(self, target: str, channel: str, code: str) -> None:
+        self.sent.append((target, channel, code))
+
+    async def send_test(self, target: str) -> None:
+        self.sent.append((target, "test", ""))
 
 
 class UserRoom:
     """Built as the composition root builds it: store, events, dispatcher, service, servicer."""
 
-    def __init__(self, platform: EmbeddedPlatform, *, verify_mobile: bool = False, media_prefix: str = "") -> None:
+    def __init__(
+        self,
+        platform: EmbeddedPlatform,
+        *,
+        verify_mobile: bool = False,
+        real_sms: bool = False,
+        real_mail: bool = False,
+        providers: Mapping[str, Provider] | None = None,
+    ) -> None:
         settings = AccountSettings(verify_mobile=verify_mobile, **QUICK)
         self.store = UserStore(platform.dialect)
         contact = contact_rpc.ContactStub(platform.network.channel("user"))
-        self.events = UserEvents(platform.database, self.store, ContactFriendRows(contact))
+        leaving = (GroupLeaving(group_rpc.GroupStub(platform.network.channel("user"))), ContactLeaving(contact))
+        receipts = MessageReceipts(message_rpc.MessageStub(platform.network.channel("user")))
+        self.events = UserEvents(platform.database, self.store, ContactFriendRows(contact), leaving, receipts)
         self.dispatcher = platform.dispatcher("user", self.events)
         self.passwords = Passwords(settings, password_key())
         self.tokens = AccessTokens(b"s" * 32, settings.token_ttl_s, platform.clock)
-        self.sender = RecordingSender()
+        self.sender = RecordingSender(is_real=real_sms)
+        self.mail = RecordingSender(is_real=real_mail)
+        database, clock, ids = platform.database, platform.clock, IdBlocks("user", platform.database, platform.dialect)
+        limits = Limits(platform.cache, clock)
+        verification = Verification(database, self.store, limits, self.sender, self.mail, clock, settings)
+        logins = LoginEnds(self.store, platform.cache, clock, settings.token_ttl_s)
         self.service = UserService(
-            platform.database,
+            database,
             self.store,
-            IdBlocks("user", platform.database, platform.dialect),
+            ids,
             self.passwords,
             self.tokens,
-            Limits(platform.cache, platform.clock),
-            self.sender,
+            limits,
+            verification,
+            logins,
             self.dispatcher,
-            platform.clock,
-            settings,
-            media_prefix,
+            clock,
+            MediaPictures(media_rpc.MediaStub(platform.network.channel("user"))),
         )
-        platform.network.serve(user_rpc.METHODS, UserServicer(self.service))
+        credentials = Credentials(
+            database, self.store, self.passwords, limits, verification, logins, self.dispatcher, clock.now_ms
+        )
+        oauth = OAuth(
+            database,
+            self.store,
+            ids,
+            self.passwords,
+            limits,
+            verification,
+            platform.cache,
+            clock,
+            providers or {},
+            self.service.login_of,
+        )
+        deletion = Deletion(database, self.store, credentials, logins, self.dispatcher, clock.now_ms)
+        settings_of_bots = BotSettings(per_user=3)
+        bots = Bots(
+            database, self.store, ids, self.service, self.tokens, logins, self.dispatcher, clock, settings_of_bots
+        )
+        platform.network.serve(
+            user_rpc.METHODS, UserServicer(self.service, credentials, verification, oauth, deletion, bots)
+        )
         self.stub = user_rpc.UserStub(platform.network.channel("test"))
 
     async def register(self, mobile: str, nickname: str, password: str = "correct horse") -> int:

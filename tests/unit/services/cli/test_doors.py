@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from xinyu.base.clock import SystemClock
 from xinyu.base.config import Config
 from xinyu.base.ids import MAX_SAFE_INTEGER
+from xinyu.gateway.http.route import FormRoute, Route
+from xinyu.storage.blobs import Blobs
 from xinyu_services.cli.doors import client_events, http_routes
 
 
@@ -17,10 +20,15 @@ class NoChannel:
         raise AssertionError("nothing is called here")
 
 
-ROUTES = http_routes(NoChannel(), Config())
+class NoBlobs(Blobs):
+    """Nothing is stored here."""
+
+
+ALL_ROUTES = http_routes(NoChannel(), Config(), NoBlobs(), SystemClock())
+ROUTES = [route for route in ALL_ROUTES if isinstance(route, Route)]
 EVENTS = client_events(NoChannel(), Config())
 SHAPES = {
-    **{route.path: route.request_type for route in ROUTES},
+    **{route.path: route.request_type for route in ALL_ROUTES if not isinstance(route, FormRoute)},
     **{event.name: event.payload_type for event in EVENTS},
 }
 
@@ -62,14 +70,25 @@ def test_every_number_is_one_that_a_call_can_carry(name: str) -> None:
 
 
 def test_names_are_unique() -> None:
-    assert len({route.path for route in ROUTES}) == len(ROUTES)
+    assert len({route.path for route in ALL_ROUTES}) == len(ALL_ROUTES)
     assert len({event.name for event in EVENTS}) == len(EVENTS)
 
 
 def test_only_coming_in_is_open_and_limited_by_address() -> None:
-    entries = {"auth/register", "auth/login", "common/send-sms"}
+    entries = {
+        *("auth/register", "auth/login", "auth/forget", "auth/oauth", "auth/oauth/login", "auth/oauth/bind"),
+        *("common/send-sms", "common/send-email", "common/send-test", "common/verify-email"),
+    }
     assert {route.path for route in ROUTES if route.open} == entries
     assert {route.path for route in ROUTES if route.limit == "entry"} == entries
+
+
+def test_defect_19_emoticons_and_organisation_need_a_token() -> None:
+    """As `contact/search` and `contact/online-status` do. A form and a download want one always."""
+    for start in ("emoticon/", "organize/", "contact/"):
+        found = [route for route in ALL_ROUTES if route.path.startswith(start)]
+        assert found
+        assert not any(isinstance(route, Route) and route.open for route in found)
 
 
 def test_sends_count_against_the_senders_rate_at_both_doors() -> None:

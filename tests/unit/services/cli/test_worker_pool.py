@@ -64,7 +64,7 @@ async def test_one_that_does_not_come_up_ends_the_start_and_the_others() -> None
     closed = socket.create_server(("127.0.0.1", 0))
     nobody = closed.getsockname()[1]
     closed.close()
-    gateway = GatewayOrders(Config().model_dump(mode="json"), b"t" * 32, nobody, b"c" * 32, "one", "two", "three")
+    gateway = GatewayOrders(Config().model_dump(mode="json"), b"t" * 32, nobody, b"c" * 32, "one", "two", "three", 0)
     sockets = listen_shared("127.0.0.1", 0, 2)
     workers = WorkerPool(sockets, lambda number: ECHO if number == 1 else gateway, LogSettings())
     try:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from xinyu.base.errors import XinYuError
-from xinyu_services.message.bodies import parse_body
+from xinyu_services.message.bodies import edited_type, parse_body
 
 
 def parsed(type_name: str, body: Any) -> tuple[int, Any]:
@@ -28,6 +28,7 @@ def parsed(type_name: str, body: Any) -> tuple[int, Any]:
         ("code", {"lang": "go", "code": "<x>"}, (2, {"lang": "go", "code": "<x>"})),
         ("location", {"longitude": "116.39", "latitude": -39.5},
                      (7, {"longitude": "116.39", "latitude": "-39.5", "description": ""})),
+        ("card", {"user_id": 7, "nickname": "believed by nobody"}, (8, {"user_id": 7})),
     ],
 )  # fmt: skip
 def test_bodies_become_extras(type_name: str, body: Any, expected: tuple[int, Any]) -> None:
@@ -54,3 +55,18 @@ def test_anything_else_is_refused_with_a_sentence(type_name: str, body: Any) -> 
         parsed(type_name, body)
     assert caught.value.reason == "invalid"
     assert caught.value.message.strip()
+
+
+@pytest.mark.parametrize(
+    ("body", "type_name"),
+    [('{"content": "x"}', "text"), ("{}", "text"), ('{"lang": "c", "code": ""}', "code"), ('{"items": 1}', "mixed")],
+)
+def test_the_body_of_an_edit_says_what_it_is_of(body: str, type_name: str) -> None:
+    assert edited_type(msgspec.Raw(body.encode())) == type_name
+
+
+@pytest.mark.parametrize("body", ["[]", "1", "{", '"x"', "\udcff", "[" * 5_000])
+def test_what_is_no_object_is_no_edit(body: str) -> None:
+    with pytest.raises(XinYuError) as caught:
+        edited_type(msgspec.Raw(body.encode(errors="surrogateescape")))
+    assert caught.value.reason == "invalid"

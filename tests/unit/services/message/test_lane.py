@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
-from tests.integration.services.rooms import Rooms, open_database
+from tests.database_storage import SqliteStorage
+from tests.integration.services.rooms import Rooms
 from xinyu.base.errors import XinYuError
+from xinyu.base.trace import trace_id
+from xinyu.delivery.outbox import Batch
 from xinyu.storage.database import Database, Duplicate, Retry, Unavailable
 from xinyu_services.message import lane as module
 from xinyu_services.message.lane import Answers, Send
@@ -21,7 +24,7 @@ from xinyu_services.message.store import MessageStore
 
 @pytest.fixture
 async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
-    database = await open_database(tmp_path / "x.db")
+    database = await SqliteStorage(tmp_path / "x.db").open()
     rooms = Rooms(database)
     rooms.neighbours.users = {1: "Ann", 2: "Bob"}
     await rooms.start()
@@ -106,6 +109,30 @@ async def test_what_waited_too_long_is_not_stored(rooms: Rooms) -> None:
     assert [r["msg_id"] for r in await rooms.records(2, 1, 1)] == ["fine"]
 
 
+async def test_a_batch_carries_the_traces_of_its_requests_and_no_older_one(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[tuple[str, Sequence[str]]] = []
+    committed = rooms.message_dispatcher.committed
+
+    def record(batch: Batch) -> Any:
+        batches.append((trace_id.get(), batch.trace_ids))
+        return committed(batch)
+
+    monkeypatch.setattr(rooms.message_dispatcher, "committed", record)
+    (lane,) = rooms.service._lanes
+    requests = []
+    for text in ("a", "b", "c"):  # the first begins a batch at once, and its task begins the next
+        trace_id.set(text * 32)
+        requests.append(request(float("inf"), text))
+        lane.submit(requests[-1])
+        if text == "a":
+            await asyncio.sleep(0)
+    for each in requests:
+        await answer(each)
+    assert batches == [("a" * 32, ("a" * 32,)), ("b" * 32, ("b" * 32, "c" * 32))]
+
+
 async def test_what_nobody_waits_for_any_more_is_not_stored(rooms: Rooms) -> None:
     (lane,) = rooms.service._lanes
     gone, fine = request(float("inf"), "gone"), request(float("inf"), "fine")
@@ -152,7 +179,12 @@ class SlowCommits:
         self.gates: list[asyncio.Event] = []
 
     async def write(
-        self, work: Any, *, lane: int = 0, statements_only: bool = False, committing: Callable[[], None] | None = None
+        self,
+        work: Any,
+        *,
+        lane: int | None = None,
+        statements_only: bool = False,
+        committing: Callable[[], None] | None = None,
     ) -> Any:
         self.begun += 1
         result = await self._database.write(work, lane=lane, statements_only=statements_only)

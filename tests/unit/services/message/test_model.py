@@ -16,9 +16,13 @@ from xinyu_services.message.model import (
     Talk,
     TalkKey,
     digest,
+    may_edit,
+    may_pin,
     may_recall,
+    mentions_all,
     quote_text,
     request_hash,
+    slow_mode_wait_ms,
     void_ranges,
 )
 
@@ -97,6 +101,20 @@ def test_who_may_recall_and_until_when() -> None:
         assert not may_recall(message(msg_type=1101, sender_id=2), member(role=role), sent_at_ms, 120)
 
 
+def test_until_when_a_message_may_be_edited() -> None:
+    assert may_edit(message(), 1_000_000 + 60_000, 60)
+    assert not may_edit(message(), 1_000_000 + 60_001, 60)
+
+
+def test_both_of_a_pair_pin_and_of_a_group_who_leads_it() -> None:
+    assert may_pin(talk(), member(), False)
+    group = talk()
+    group.key = TalkKey(2, 7)
+    allowed = [may_pin(group, member(role=role), False) for role in (Role.OWNER, Role.ADMIN, Role.MEMBER)]
+    assert allowed == [True, True, False]
+    assert may_pin(group, member(), True)
+
+
 def test_a_request_s_hash_tells_apart_what_was_asked() -> None:
     asked = [(1, b"a", ""), (2, b"a", ""), (1, b"b", ""), (1, b"a", "q"), (1, b"", "a"), (11, b"a", "")]
     assert len({request_hash(kind, body, quote) for kind, body, quote in asked}) == len(asked)
@@ -108,3 +126,32 @@ def test_void_ranges_say_the_same_numbers_in_the_fewest_ranges(numbers: set[int]
     ranges = void_ranges(sorted(numbers))
     assert [n for low, high in ranges for n in range(low, high + 1)] == sorted(numbers)
     assert all(ranges[i][1] + 1 < ranges[i + 1][0] for i in range(len(ranges) - 1))
+
+
+@pytest.mark.parametrize(
+    ("msg_type", "body", "all_of_them"),
+    [
+        (1, '{"content":"@all","mentions":[0]}', True),
+        (1, '{"content":"@all","mentions":[7,0]}', True),
+        (1, '{"content":"@Bob","mentions":[7]}', False),
+        (1, '{"content":"hi"}', False),
+        (1, json.dumps({"content": '"mentions":[0]'}, separators=(",", ":")), False),
+        (1, '{"content":"hi","mentions":"0"}', False),
+        (2, '{"lang":"c","code":"","mentions":[0]}', False),
+    ],
+)
+def test_whether_a_text_mentions_everybody(msg_type: int, body: str, all_of_them: bool) -> None:
+    assert mentions_all(msg_type, body) is all_of_them
+
+
+def test_how_long_a_member_waits_in_slow_mode() -> None:
+    slow, plain = talk(), member()
+    slow.slow_mode_s, plain.sent_at_ms = 10, 100_000
+    assert [slow_mode_wait_ms(slow, plain, now_ms) for now_ms in (100_000, 104_500, 110_000, 999_999)] == [
+        10_000, 5_500, 0, 0,
+    ]  # fmt: skip
+    assert slow_mode_wait_ms(slow, plain, 50_000) == 10_000, "another machine's clock was ahead"
+    assert slow_mode_wait_ms(talk(), plain, 100_000) == 0
+    for role in (Role.OWNER, Role.ADMIN):
+        plain.role = role
+        assert slow_mode_wait_ms(slow, plain, 100_000) == 0

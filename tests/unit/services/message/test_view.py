@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xinyu_services.directory import Name
+from xinyu_services.message.editing import Version
 from xinyu_services.message.model import StoredMessage, TalkKey
 from xinyu_services.message.view import MessageView, escape_html
 
@@ -52,10 +53,34 @@ def test_only_what_the_reference_page_shows_as_html_is_escaped(msg_type: int, ex
     assert json.loads(VIEW.record(stored(msg_type, extra), ANN, 1).extra) == extra
 
 
+@pytest.mark.parametrize(
+    ("msg_type", "sentence"), [(1106, "<o> 解散了该群"), (1113, "<o> 将群主转让给了 <n>")]
+)
+def test_lines_that_the_reference_page_does_not_know_are_sentences_of_plain_text(msg_type: int, sentence: str) -> None:
+    extra = {"owner_id": 1, "owner_name": "<o>", "members": [{"user_id": 2, "nickname": "<n>"}]}
+    legacy = VIEW.record(stored(msg_type, extra), ANN, 0)
+    assert (legacy.msg_type, json.loads(legacy.extra)) == (1000, {"content": sentence})
+    ours = VIEW.record(stored(msg_type, extra), ANN, 1)
+    assert (ours.msg_type, json.loads(ours.extra)) == (msg_type, extra)
+
+
 def test_a_recalled_record_has_a_line_and_nothing_else() -> None:
     for codec in (0, 1):
         record = VIEW.record(stored(1, {"content": "secret"}, recalled_by=2), ANN, codec)
         assert (record.is_revoked, record.extra, record.quote, record.sequence) == (1, "{}", "{}", 9)
+
+
+def test_an_edited_one_says_when_and_its_texts_are_escaped_for_the_reference() -> None:
+    message = stored(1, {"content": "<b>"}, edited_at_ms=7)
+    assert VIEW.record(message, ANN, 1).edited_at_ms == 7
+    versions = [Version('{"content":"<a>"}', 0), Version('{"content":"<b>"}', 7)]
+    assert [json.loads(each["extra"])["content"] for each in VIEW.versions(message, versions, 1)] == ["<a>", "<b>"]
+    assert [json.loads(each["extra"])["content"] for each in VIEW.versions(message, versions, 0)] == [
+        "&lt;a&gt;", "&lt;b&gt;"
+    ]  # fmt: skip
+    assert [each["edited_at_ms"] for each in VIEW.versions(message, versions, 0)] == [0, 7]
+    update = json.loads(VIEW.updated(TalkKey(1, 1, 5), message, ANN, 3))
+    assert (update["event"], update["payload"]["to_from_id"], update["ackid"]) == ("im.message.update", 5, "e-3-3")
 
 
 def test_times_are_texts_of_the_cluster_s_zone() -> None:

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xinyu_services.user.model import avatar_problem, birthday_problem, nickname_problem, password_problem
+from xinyu_services.user.model import (
+    birthday_problem,
+    email_problem,
+    nickname_from,
+    nickname_problem,
+    password_problem,
+)
 
 
 @pytest.mark.parametrize("nickname", ["A", "心语", "o'Neil & Söhne", 'say "hi"', "🐟" * 64, " a "])
@@ -53,16 +59,23 @@ def test_birthdays(birthday: str, fits: bool) -> None:
     assert (birthday_problem(birthday) == "") is fits
 
 
+@pytest.mark.parametrize("email", ["a@b.org", "ann.o'neil+chat@mail.example.co.uk", f"{'x' * 64}@example.org"])
+def test_mail_addresses(email: str) -> None:
+    assert email_problem(email) == ""
+
+
 @pytest.mark.parametrize(
-    "avatar", ["https://m/x.png", "https://m/media", "https://m/media/", "https://m/media/a b", "x"]
+    "email",
+    [
+        *("", "a", "@b.org", "a@", "a@b", "a@b.", "a b@c.org", "a@b@c.org", "<a@b.org>", "a@b.org,c@d.org"),
+        *("a@b.org\n", "a@b.org\r\nBcc: c@d.org", "a@b.org\x00", "ä@b.org", f"{'x' * 65}@b.org"),
+        f"a@{'b' * 60}.{'c' * 60}.org",
+    ],
 )
-def test_only_addresses_of_our_media_service_are_avatars(avatar: str) -> None:
-    assert avatar_problem(avatar, "https://m/media/") != ""
+def test_no_mail_addresses(email: str) -> None:
+    assert email_problem(email) != ""
 
 
-def test_avatars() -> None:
-    assert avatar_problem("", "") == ""
-    assert avatar_problem("https://m/media/2026/a_1x1.png", "https://m/media/") == ""
-    assert avatar_problem("https://m/media/a.png", "") != ""
-    assert avatar_problem("https://m/media/../a.png", "https://m/media/") != ""
-    assert avatar_problem("https://m/media/" + "a" * 240, "https://m/media/") != ""
+@given(st.text())
+def test_any_name_of_another_service_makes_a_nickname(name: str) -> None:
+    assert nickname_problem(nickname_from(name, 7)) == ""

@@ -1,0 +1,1 @@
+"""The emoticon room: each user's own collection of pictures to send."""

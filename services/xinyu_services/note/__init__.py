@@ -1,0 +1,1 @@
+"""The note room: what users write down for themselves."""

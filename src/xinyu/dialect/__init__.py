@@ -1,0 +1,1 @@
+"""The dialects of clients: what the gateway and the SDK must write and read alike."""

@@ -1,0 +1,1 @@
+"""Who is there: how the processes of a cluster find each other."""

@@ -1,0 +1,1 @@
+"""Calls to addresses that users have named: public ones only, bounded in time and bytes."""
