@@ -33,8 +33,9 @@ def pytest_configure() -> None:
     """Each of the processes that share the work has ports of its own: a server of one that is away for a moment must
     not find another's in its place."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-        ports = local_server_ports.FREE_PORTS
-        local_server_ports.FREE_PORTS = ports[int(worker.removeprefix("gw")) :: PROCESSES_MAX]
+        own, ports = int(worker.removeprefix("gw")), local_server_ports.FREE_PORTS
+        # In tens, for who needs some that follow each other.
+        local_server_ports.FREE_PORTS = [port for port in ports if port // 10 % PROCESSES_MAX == own]
 
 
 @pytest.hookimpl(optionalhook=True)

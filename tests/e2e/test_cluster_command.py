@@ -19,7 +19,7 @@ import pytest
 from tests.server_process import CHEAP_ENVIRONMENT
 from xinyu_services.cli.cluster_directory import ClusterDirectory
 from xinyu_services.cli.local_cluster import LocalCluster
-from xinyu_services.cli.local_servers.server import free_port, is_port_taken
+from xinyu_services.cli.local_servers.server import free_port
 from xinyu_services.cli.topology import (
     OPS_ABOVE,
     ROLES,
@@ -40,11 +40,9 @@ def on_free_ports(topology: Topology) -> Topology:
     """The same roles where nobody else is: a further instance has the next port."""
 
     def moved(role: Role) -> Role:
-        while any(is_port_taken((port := free_port()) + above) for above in (1, 2, OPS_ABOVE, OPS_ABOVE + 1)):
-            pass
-        while role.rpc_port and any(is_port_taken((rpc_port := free_port()) + above) for above in (1, 2)):
-            pass
-        return role.model_copy(update={"port": port, "step": 1, "rpc_port": rpc_port if role.rpc_port else 0})
+        port = free_port(1, 2, OPS_ABOVE, OPS_ABOVE + 1, OPS_ABOVE + 2)
+        rpc_port = role.rpc_port and free_port(1, 2)
+        return role.model_copy(update={"port": port, "step": 1, "rpc_port": rpc_port})
 
     return topology.model_copy(
         update={
@@ -76,10 +74,10 @@ def xinyu(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+def until(condition: Callable[[], bool], process: subprocess.Popen[bytes], output: Path) -> None:
     deadline_s = time.monotonic() + WAIT_S
     while not condition():
-        assert process.poll() is None and time.monotonic() < deadline_s
+        assert process.poll() is None and time.monotonic() < deadline_s, output.read_text()
         time.sleep(0.1)
 
 
@@ -94,7 +92,7 @@ def test_from_nothing_to_everything_and_back(directory: Path, monkeypatch: pytes
             stderr=subprocess.STDOUT,
         )
     try:
-        until(lambda: "WebSocket" in output.read_text(), process)
+        until(lambda: "WebSocket" in output.read_text(), process, output)
         opened = ClusterDirectory(directory)
         cluster, nginx = LocalCluster(opened), opened.nginx
         with urllib.request.urlopen(nginx.url + "/config.json", timeout=20) as answer:
@@ -103,8 +101,8 @@ def test_from_nothing_to_everything_and_back(directory: Path, monkeypatch: pytes
         assert len(pids) == len(ROLES) + 1 and all(pids.values())
 
         psutil.Process(pids["svc-user-1"]).kill()
-        until(lambda: {each.pid for each in cluster.status()}.isdisjoint({0, pids["svc-user-1"]}), process)
-        until(lambda: not any(each.not_ready for each in cluster.status()), process)
+        until(lambda: {each.pid for each in cluster.status()}.isdisjoint({0, pids["svc-user-1"]}), process, output)
+        until(lambda: not any(each.not_ready for each in cluster.status()), process, output)
 
         scaled = xinyu("cluster", "scale", "gateway-ws", "3", directory=directory)
         assert scaled.returncode == 0, scaled.stderr

@@ -17,7 +17,7 @@ from xinyu.client import SINGLE, Client
 from xinyu.gateway.listener import listen
 from xinyu.gateway.ops import OpsServer
 from xinyu.gateway.readiness import Readiness
-from xinyu_services.cli.local_servers.server import free_port, is_port_taken
+from xinyu_services.cli.local_servers.server import free_port
 
 
 @pytest.fixture
@@ -63,8 +63,7 @@ async def figures(client: aiohttp.ClientSession, port: int) -> dict[str, float]:
 
 @pytest.mark.e2e
 async def test_a_server_with_workers_tells_what_it_does(tmp_path: Path, client: aiohttp.ClientSession) -> None:
-    while any(is_port_taken((first := free_port()) + number) for number in (1, 2)):
-        pass
+    first = free_port(1, 2)
     server = ServerProcess(
         tmp_path / "data", arguments=["--workers", "2"], environment={"XINYU_OPS__PORT": str(first)}
     )

@@ -26,7 +26,7 @@ from xinyu_services.cli.failure import CommandError
 START_S: Final = 60.0
 STOP_S: Final = 20.0
 LOOK_EVERY_S: Final = 0.05
-FREE_PORTS = range(10_000, 32_000)
+FREE_PORTS: Sequence[int] = range(10_000, 32_000)
 _given: set[int] = set()
 LOG_LINES: Final = 15
 LOG_BYTES: Final = 16_384
@@ -170,14 +170,16 @@ def is_port_taken(port: int, host: str = "127.0.0.1") -> bool:
     return False
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """Never the same twice: the one to whom it was given may be away for a moment. Below those that the system gives to
-    connections: whoever asks there again and again whether somebody listens yet might be given the very port as its
-    own, and find itself."""
-    while (port := random.choice(FREE_PORTS)) in _given or is_port_taken(port, host):
-        pass
-    _given.add(port)
-    return port
+def free_port(*above: int) -> int:
+    """One of FREE_PORTS, with the ports that are so much `above` it. Never the same twice: the one to whom it was given
+    may be away for a moment. Below those that the system gives to connections: whoever asks there again and again
+    whether somebody listens yet might be given the very port as its own, and find itself."""
+    while True:
+        first = random.choice(FREE_PORTS)
+        ports = {first, *(first + distance for distance in above)}
+        if _given.isdisjoint(ports) and ports.issubset(FREE_PORTS) and not any(map(is_port_taken, ports)):
+            _given.update(ports)
+            return first
 
 
 def exchange(host: str, port: int, question: bytes, timeout_s: float = 1.0) -> bytes:

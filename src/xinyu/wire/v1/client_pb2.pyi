@@ -222,7 +222,6 @@ class ClientRecord(_message.Message):
     extra: _builtins.str
     quote: _builtins.str
     expires_at_ms: _builtins.int
-    """0 = never"""
     more: _builtins.bytes
     def __init__(
         self,
@@ -240,14 +239,16 @@ class ClientRecord(_message.Message):
         sent_at_ms: _builtins.int = ...,
         extra: _builtins.str = ...,
         quote: _builtins.str = ...,
-        expires_at_ms: _builtins.int = ...,
+        expires_at_ms: _builtins.int | None = ...,
         more: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at_ms", b"_expires_at_ms", "expires_at_ms", b"expires_at_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "expires_at_ms", b"expires_at_ms", "extra", b"extra", "from_id", b"from_id", "is_revoked", b"is_revoked", "more", b"more", "msg_id", b"msg_id", "msg_type", b"msg_type", "nickname", b"nickname", "quote", b"quote", "send_time", b"send_time", "sent_at_ms", b"sent_at_ms", "sequence", b"sequence", "status", b"status", "talk_id", b"talk_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at_ms", b"_expires_at_ms", "avatar", b"avatar", "expires_at_ms", b"expires_at_ms", "extra", b"extra", "from_id", b"from_id", "is_revoked", b"is_revoked", "more", b"more", "msg_id", b"msg_id", "msg_type", b"msg_type", "nickname", b"nickname", "quote", b"quote", "send_time", b"send_time", "sent_at_ms", b"sent_at_ms", "sequence", b"sequence", "status", b"status", "talk_id", b"talk_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expires_at_ms: _TypeAlias = _typing.Literal["expires_at_ms"]  # noqa: Y015
+    _WhichOneofArgType__expires_at_ms: _TypeAlias = _typing.Literal["_expires_at_ms", b"_expires_at_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at_ms) -> _WhichOneofReturnType__expires_at_ms | None: ...
 
 Global___ClientRecord: _TypeAlias = ClientRecord  # noqa: Y015
 
