@@ -176,8 +176,8 @@ class Bare:
             head_rows: list[Any] = []
             cursor_rows: list[Any] = []
             for talk, msg_id in zip(talk_ids, msg_ids, strict=True):
-                rows += (talk, sequences[talk], msg_id, talk, 1, BODY, "{}", HASH, now_ms)
-                head_rows += (talk, 1, sequences[talk], talk, 1, DIGEST, now_ms)
+                rows += (talk, sequences[talk], msg_id, talk, 1, BODY, "{}", HASH, now_ms, 0)
+                head_rows += (talk, 1, sequences[talk], 0, talk, 1, DIGEST, now_ms, 0, 0)
                 cursor_rows += (talk, talk, 3, 1, 1, sequences[talk])
             await c.execute(insert, rows)
             await c.execute(save_heads, head_rows)

@@ -124,8 +124,8 @@ class StatementLoop:
         cursor_rows: list[Any] = []
         for talk, msg_id in zip(talks, msg_ids, strict=True):
             self._sequence[talk] = sequence = self._sequence[talk] + 1
-            rows += (talk, sequence, msg_id, talk, 1, BODY, "{}", b"0123456789abcdef" * 2, now_ms)
-            head_rows += (talk, 1, sequence, talk, 1, DIGEST, now_ms)
+            rows += (talk, sequence, msg_id, talk, 1, BODY, "{}", b"0123456789abcdef" * 2, now_ms, 0)
+            head_rows += (talk, 1, sequence, 0, talk, 1, DIGEST, now_ms, 0, 0)
             cursor_rows += (talk, talk, 3, 1, 1, sequence)
         execute(insert, rows)
         execute(save_heads, head_rows)
