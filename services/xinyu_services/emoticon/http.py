@@ -12,7 +12,7 @@ from msgspec import Meta
 from xinyu.base.config import MediaSettings
 from xinyu.base.ids import MAX_SAFE_INTEGER
 from xinyu.gateway.http.form import Form
-from xinyu.gateway.http.route import AnyRoute, FormRoute, HttpCall, Nothing, Route
+from xinyu.gateway.http.route import FormRoute, HttpCall, Nothing, Route
 from xinyu.wire.v1 import emoticon_pb2 as wire
 from xinyu.wire.v1.emoticon_rpc import EmoticonStub
 
@@ -28,17 +28,11 @@ class OfEmoticon(msgspec.Struct):
     emoticon_id: Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER)]
 
 
-def routes(emoticons: EmoticonStub, take_picture: TakePicture, settings: MediaSettings) -> list[AnyRoute]:
-    """All routes of this room."""
-
-    async def add(user_id: int, url: str) -> dict[str, Any]:
-        return _shown(await emoticons.add(wire.AddEmoticonRequest(user_id=user_id, url=url)))
+def routes(emoticons: EmoticonStub) -> list[Route]:
+    """This room's routes without files."""
 
     async def create(call: HttpCall, body: Create) -> dict[str, Any]:
-        return await add(call.user_id, body.url)
-
-    async def upload(call: HttpCall, form: Form) -> dict[str, Any]:
-        return await add(call.user_id, await take_picture(call.user_id, form, call.base_url))
+        return await _add(emoticons, call.user_id, body.url)
 
     async def delete(call: HttpCall, body: OfEmoticon) -> None:
         await emoticons.delete(wire.OwnEmoticon(user_id=call.user_id, emoticon_id=body.emoticon_id))
@@ -49,10 +43,22 @@ def routes(emoticons: EmoticonStub, take_picture: TakePicture, settings: MediaSe
 
     return [
         Route("emoticon/customize/create", Create, create),
-        FormRoute("emoticon/customize/upload", settings.max_picture_bytes, upload),
         Route("emoticon/customize/delete", OfEmoticon, delete),
         Route("emoticon/customize/list", Nothing, list_),
     ]
+
+
+def file_routes(emoticons: EmoticonStub, take_picture: TakePicture, settings: MediaSettings) -> list[FormRoute]:
+    """Those that take files."""
+
+    async def upload(call: HttpCall, form: Form) -> dict[str, Any]:
+        return await _add(emoticons, call.user_id, await take_picture(call.user_id, form, call.base_url))
+
+    return [FormRoute("emoticon/customize/upload", settings.max_picture_bytes, upload)]
+
+
+async def _add(emoticons: EmoticonStub, user_id: int, url: str) -> dict[str, Any]:
+    return _shown(await emoticons.add(wire.AddEmoticonRequest(user_id=user_id, url=url)))
 
 
 def _shown(emoticon: wire.EmoticonItem) -> dict[str, Any]:

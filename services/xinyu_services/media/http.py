@@ -10,7 +10,7 @@ from msgspec import Meta
 from xinyu.base.config import MediaSettings
 from xinyu.base.ids import MAX_SAFE_INTEGER
 from xinyu.gateway.http.form import Form
-from xinyu.gateway.http.route import AnyRoute, Download, FormRoute, HttpCall, PublicFiles, Route
+from xinyu.gateway.http.route import Download, FormRoute, HttpCall, PublicFiles, Route
 from xinyu.wire.v1 import media_pb2 as wire
 from xinyu.wire.v1.media_rpc import MediaStub
 from xinyu.wire.v1.options_pb2 import CODEC_LEGACY_JSON
@@ -33,30 +33,13 @@ class OfLink(msgspec.Struct):
     url: Annotated[str, Meta(min_length=1, max_length=2_048)]
 
 
-def routes(media: MediaStub, door: UploadDoor, settings: MediaSettings) -> list[AnyRoute]:
-    """All routes of this room."""
-
-    async def media_file(call: HttpCall, form: Form) -> dict[str, Any]:
-        file = await door.whole(call.user_id, form, call.base_url, SHOWN)
-        # The reference client reads `src` of pictures and `data.src` of videos.
-        answer = {"id": file.media_id, "src": file.url, "data": {"src": file.url}}
-        if call.codec != CODEC_LEGACY_JSON:
-            answer |= {"thumbnail": file.thumbnail, "blur": file.blur}
-        return answer
+def routes(media: MediaStub) -> list[Route]:
+    """This room's routes without files."""
 
     async def init_multipart(call: HttpCall, body: InitMultipart) -> dict[str, Any]:
         request = wire.BeginUploadRequest(user_id=call.user_id, file_name=body.file_name, file_size=body.file_size)
         upload = await media.begin_upload(request)
         return {"upload_id": upload.upload_id, "shard_size": upload.shard_size}
-
-    async def multipart(call: HttpCall, form: Form) -> dict[str, Any]:
-        upload_id, file = await door.part(call.user_id, form, call.base_url)
-        return {
-            "is_completed": file is not None,
-            "upload_id": upload_id,
-            "file_id": "" if file is None else file.media_id,
-            "url": "" if file is None else file.url,
-        }
 
     async def parts(call: HttpCall, body: OfUpload) -> dict[str, Any]:
         upload = await media.load_upload(wire.UploadRequest(user_id=call.user_id, upload_id=body.upload_id))
@@ -81,11 +64,35 @@ def routes(media: MediaStub, door: UploadDoor, settings: MediaSettings) -> list[
         return answer | ({"image": found.image} if found.image else {})
 
     return [
-        FormRoute("upload/media-file", max(settings.max_file_bytes, settings.max_picture_bytes), media_file),
         Route("upload/init-multipart", InitMultipart, init_multipart),
-        FormRoute("upload/multipart", settings.shard_bytes, multipart),
         Route("upload/parts", OfUpload, parts),
         Route("message/preview", OfLink, preview),
+    ]
+
+
+def file_routes(door: UploadDoor, settings: MediaSettings) -> list[FormRoute]:
+    """Those that take files."""
+
+    async def media_file(call: HttpCall, form: Form) -> dict[str, Any]:
+        file = await door.whole(call.user_id, form, call.base_url, SHOWN)
+        # The reference client reads `src` of pictures and `data.src` of videos.
+        answer = {"id": file.media_id, "src": file.url, "data": {"src": file.url}}
+        if call.codec != CODEC_LEGACY_JSON:
+            answer |= {"thumbnail": file.thumbnail, "blur": file.blur}
+        return answer
+
+    async def multipart(call: HttpCall, form: Form) -> dict[str, Any]:
+        upload_id, file = await door.part(call.user_id, form, call.base_url)
+        return {
+            "is_completed": file is not None,
+            "upload_id": upload_id,
+            "file_id": "" if file is None else file.media_id,
+            "url": "" if file is None else file.url,
+        }
+
+    return [
+        FormRoute("upload/media-file", max(settings.max_file_bytes, settings.max_picture_bytes), media_file),
+        FormRoute("upload/multipart", settings.shard_bytes, multipart),
     ]
 
 

@@ -12,7 +12,7 @@ from xinyu.base.config import NoteSettings
 from xinyu.base.errors import INVALID, XinYuError
 from xinyu.base.ids import MAX_SAFE_INTEGER
 from xinyu.gateway.http.form import Form
-from xinyu.gateway.http.route import AnyRoute, Download, DownloadRoute, FormRoute, HttpCall, Nothing, Route
+from xinyu.gateway.http.route import Download, DownloadRoute, FormRoute, HttpCall, Nothing, Route
 from xinyu.wire.v1 import note_pb2 as wire
 from xinyu.wire.v1.note_rpc import NoteStub
 from xinyu_services.note.model import KEYWORD_CHARACTERS, NAME_CHARACTERS, TITLE_CHARACTERS
@@ -133,8 +133,8 @@ class AttachmentDoor(Protocol):
     async def forget(self, key: str) -> None: ...
 
 
-def routes(notes: NoteStub, door: AttachmentDoor, settings: NoteSettings) -> list[AnyRoute]:
-    """All routes of this room."""
+def routes(notes: NoteStub) -> list[Route]:
+    """This room's routes without files."""
 
     async def editor(call: HttpCall, body: Editor) -> msgspec.Raw:
         request = wire.SaveNoteRequest(
@@ -205,35 +205,6 @@ def routes(notes: NoteStub, door: AttachmentDoor, settings: NoteSettings) -> lis
     async def tag_delete(call: HttpCall, body: OfTag) -> None:
         await notes.delete_tag(_item(call, body.tag_id))
 
-    async def annex_upload(call: HttpCall, form: Form) -> msgspec.Raw:
-        async def keep(file: Attachment) -> wire.AddedAnnex:
-            request = wire.NewAnnex(
-                user_id=call.user_id,
-                note_id=_number(file.text),
-                name=file.name,
-                size_bytes=file.size_bytes,
-                sha256=file.sha256,
-                key=file.key,
-            )
-            return await notes.add_annex(request)
-
-        added = await door.attachment(
-            call.user_id,
-            form,
-            file_field="annex",
-            text_field="article_id",
-            max_bytes=settings.max_annex_bytes,
-            prefix=BLOB_PREFIX,
-            keep=keep,
-        )
-        if added.replaced_key:
-            await door.forget(added.replaced_key)
-        return msgspec.Raw(added.encoded)
-
-    async def annex_download(call: HttpCall, body: OfAnnex) -> Download:
-        file = await notes.load_annex(_item(call, body.annex_id))
-        return Download(file.key, "application/octet-stream", file.name)
-
     async def annex_recover_list(call: HttpCall, body: OfPage) -> msgspec.Raw:
         return _raw(await notes.list_deleted_annexes(wire.NotePageRequest(user_id=call.user_id, page=body.page)))
 
@@ -264,12 +235,48 @@ def routes(notes: NoteStub, door: AttachmentDoor, settings: NoteSettings) -> lis
         Route("article/tag/list", Nothing, tag_list),
         Route("article/tag/edit", TagEdit, tag_edit),
         Route("article/tag/delete", OfTag, tag_delete),
-        FormRoute("article-annex/upload", settings.max_annex_bytes, annex_upload),
-        DownloadRoute("article-annex/download", OfAnnex, annex_download),
         Route("article-annex/recover-list", OfPage, annex_recover_list),
         Route("article-annex/delete", OfAnnex, annex_delete),
         Route("article-annex/recover", OfAnnex, annex_recover),
         Route("article-annex/forever-delete", OfAnnex, annex_forever_delete),
+    ]
+
+
+def file_routes(notes: NoteStub, door: AttachmentDoor, settings: NoteSettings) -> list[FormRoute | DownloadRoute]:
+    """Those of attachments' bytes."""
+
+    async def annex_upload(call: HttpCall, form: Form) -> msgspec.Raw:
+        async def keep(file: Attachment) -> wire.AddedAnnex:
+            request = wire.NewAnnex(
+                user_id=call.user_id,
+                note_id=_number(file.text),
+                name=file.name,
+                size_bytes=file.size_bytes,
+                sha256=file.sha256,
+                key=file.key,
+            )
+            return await notes.add_annex(request)
+
+        added = await door.attachment(
+            call.user_id,
+            form,
+            file_field="annex",
+            text_field="article_id",
+            max_bytes=settings.max_annex_bytes,
+            prefix=BLOB_PREFIX,
+            keep=keep,
+        )
+        if added.replaced_key:
+            await door.forget(added.replaced_key)
+        return msgspec.Raw(added.encoded)
+
+    async def annex_download(call: HttpCall, body: OfAnnex) -> Download:
+        file = await notes.load_annex(_item(call, body.annex_id))
+        return Download(file.key, "application/octet-stream", file.name)
+
+    return [
+        FormRoute("article-annex/upload", settings.max_annex_bytes, annex_upload),
+        DownloadRoute("article-annex/download", OfAnnex, annex_download),
     ]
 
 

@@ -1,21 +1,24 @@
-"""Every route of docs/http-api.md, walked with real requests against both forms: SQLite, and MariaDB in a cluster."""
+"""Every route of docs/http-api.md, walked with real requests against both forms: SQLite, and MariaDB in a cluster; and
+over a WebSocket, where a route is an event, too."""
 
 from __future__ import annotations
 
+import html
 import importlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.e2e.contract.case import CASES, Case, Refused, World
 from tests.e2e.contract.shape import Array, Object, Scalar, Shape, check
 from tests.e2e.contract.table import ROUTES, RouteRow
-from tests.e2e.plain_client import Answer, Json, Person
+from tests.e2e.plain_client import Events, Json, Person
 from tests.forms import FORMS, EitherServer, running
 from tests.openid_provider import SmallProvider
 
@@ -52,24 +55,68 @@ def test_every_route_has_a_case() -> None:
     assert set(ROUTES) == set(CASES)
 
 
+# What is not one (docs/protocol.md): without a login, with files or a password, with an event of its own.
+NO_EVENTS: Final = frozenset(
+    {path for path, row in ROUTES.items() if row.is_open or row.is_get or row.form}
+    | {"user/password-update", "user/mobile-update", "user/email-update", "user/delete", "auth/logout-all"}
+    | {f"message/{name}" for name in ("send", "edit", "react", "pin", "revoke", "range", "search")}
+    | {"talk/members", "talk/read", "sync", "auth/ticket"}
+)
+
+
+# Whose cases send what looks like HTML, and look at what becomes of it.
+LOOKED_AT_ESCAPED: Final = ("message/forward-records", "talk/session-list")
+
+
+class Outcome(NamedTuple):
+    """Of an answered request `reason` is None."""
+
+    status: int
+    reason: str | None
+    data: Any
+
+
+Ask = Callable[[Person, RouteRow, Json], Awaitable[Outcome]]
+
+
 @pytest.mark.parametrize("path", sorted(ROUTES))
 async def test_route(world: World, path: str) -> None:
     row = ROUTES[path]
     tried = await CASES[path](world)
+    await walk(row, tried, ask, [*without_login(row, tried), *wrong_requests(row, tried), *tried.refused])
+
+
+# All of them in one process; in a cluster one of each room: there the gateway is another process than that of REST.
+BY_EVENT: Final = [("embedded", path) for path in sorted(ROUTES.keys() - NO_EVENTS)] + [
+    ("cluster", path)
+    for path in ("user/detail", "contact/list", "group/detail", "message/records", "message/schedule", "article/list")
+]
+
+
+@pytest.mark.parametrize(("server", "path"), BY_EVENT, indirect=["server"], scope="module")
+async def test_route_as_an_event(world: World, path: str) -> None:
+    row = ROUTES[path]
+    tried = await CASES[path](world)
+    await walk(row, tried, ask_by_event, [*wrong_requests(row, tried), *tried.refused])
+
+
+@pytest.mark.parametrize(("server", "path"), [("embedded", path) for path in sorted(NO_EVENTS - {"sync"})],
+                         indirect=["server"], scope="module")
+async def test_what_is_no_event(world: World, path: str) -> None:
+    seen = await ask_by_event(await world.person(), ROUTES[path], {})
+    assert (seen.status, seen.reason) == (400, "unknown_event")
+
+
+async def walk(row: RouteRow, tried: Case, ask: Ask, refusals: list[Refused]) -> None:
     fields = row.form or tuple(field.name for field in row.request.fields)
     assert set(tried.request) == set(fields) - {"token"}, "a case names every field of the table"
-    for refused in [*without_login(row, tried), *wrong_requests(row, tried), *tried.refused]:
+    for refused in refusals:
         body = {key: value for key, value in (tried.request | refused.change).items() if value is not ABSENT}
-        answer = await ask(refused.by or tried.by, row, body)
-        seen = (answer.status, answer.headers.get("X-XinYu-Reason"))
-        assert seen == (refused.status, refused.reason), (refused.change, answer.data)
-        assert set(answer.data) == {"code", "message", "data"}
-        assert (answer.data["code"], answer.data["data"]) == (refused.status, None)
-        assert answer.data["message"]
-        assert answer.headers["X-Trace-Id"]
+        seen = await ask(refused.by or tried.by, row, body)
+        assert (seen.status, seen.reason) == (refused.status, refused.reason), (refused.change, seen.data)
     answer = await ask(tried.by, row, tried.request)
     if tried.unable is not None:
-        assert (answer.status, answer.headers.get("X-XinYu-Reason")) == tried.unable
+        assert (answer.status, answer.reason) == tried.unable
         return
     assert answer.status == 200, (tried.request, answer.data)
     if row.answer is not None:
@@ -126,7 +173,35 @@ def lists_of(shape: Object) -> list[str]:
     return [field.name for field in shape.fields if isinstance(field.shape, Array) and field.name == "items"]
 
 
-async def ask(person: Person, row: RouteRow, request: Json) -> Answer:
+async def ask_by_event(person: Person, row: RouteRow, request: Json) -> Outcome:
+    """On a connection of its own."""
+    try:
+        async with await Events.ours(person.server, headers={"Authorization": f"Bearer {person.token}"}) as events:
+            answer = await events.ask(row.path, request, "1")
+    except InvalidStatus as error:
+        return Outcome(error.response.status_code, error.response.headers["X-XinYu-Reason"], None)
+    except ConnectionClosed as error:
+        if error.rcvd is None or error.rcvd.code != 1009:
+            raise
+        return Outcome(413, "too_large", None)
+    payload = answer["payload"]
+    if answer["event"] == "ack":
+        return Outcome(200, None, escaped(payload) if row.path in LOOKED_AT_ESCAPED else payload)
+    assert answer["event"] == "event_error" and payload["error_message"]
+    assert set(payload) <= {"error_code", "error_message", "reason", "retry_after_ms"}
+    return Outcome(payload["error_code"], payload["reason"], payload)
+
+
+def escaped(answer: Any) -> Any:
+    """As REST answers these where nothing else is asked for: over this dialect texts come as they were typed."""
+    if isinstance(answer, dict):
+        return {key: escaped(value) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [escaped(each) for each in answer]
+    return html.escape(answer, quote=False) if isinstance(answer, str) else answer
+
+
+async def ask(person: Person, row: RouteRow, request: Json) -> Outcome:
     """As the route wants it: a JSON object, a form, or a query."""
     path = f"/api/v1/{row.path}"
     if row.form is not None:
@@ -145,10 +220,15 @@ async def ask(person: Person, row: RouteRow, request: Json) -> Answer:
     return await _send(person, "POST", path, json=request)
 
 
-async def _send(person: Person, method: str, path: str, *, with_header: bool = True, **more: Any) -> Answer:
+async def _send(person: Person, method: str, path: str, *, with_header: bool = True, **more: Any) -> Outcome:
     headers = {"Authorization": f"Bearer {person.token}"} if person.token and with_header else {}
     url = person.server.http_url + path
     async with person._session.request(method, url, headers=headers, **more) as response:
         content = await response.read()
-        is_json = response.content_type == "application/json"
-        return Answer(response.status, response.headers, json.loads(content) if is_json else content)
+        data = json.loads(content) if response.content_type == "application/json" else content
+        if response.status != 200:
+            assert set(data) == {"code", "message", "data"}
+            assert (data["code"], data["data"]) == (response.status, None)
+            assert data["message"]
+            assert response.headers["X-Trace-Id"]
+        return Outcome(response.status, response.headers.get("X-XinYu-Reason"), data)

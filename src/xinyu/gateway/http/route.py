@@ -38,13 +38,16 @@ class Route:
     """One route below `/api/v1/`. The gateway decodes the body strictly into `request_type` (400 `invalid` or
     `bad_json` otherwise; unknown fields are ignored) and encodes what `handler` returns as JSON (`None` = `{}`;
     `msgspec.Raw` goes in as it is). `handler` raises XinYuError to refuse. `limit` names the rate that it counts
-    against: "send" by user, "entry" by address."""
+    against: "send" by user, "entry" by address. `http_only`: the handler asks what a WebSocket's event does not tell,
+    whether a password may come as it is, or closes the connection that waits for the answer; every other route that is
+    not open is an event there as well."""
 
     path: str
     request_type: type[msgspec.Struct]
     handler: Callable[[HttpCall, Any], Awaitable[Any]]
     open: bool = False
     limit: Literal["", "send", "entry"] = ""
+    http_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ async def ask(room: MediaRoom, url: str, user_id: int = ANN) -> media_pb2.LinkPr
 
 async def test_a_page_by_the_route(storage: Storage, tmp_path: Path) -> None:
     async with open_pages(storage, tmp_path) as (_, room, pages):
-        routes = {route.path: route for route in media_http.routes(room.stub, room.door, room.settings)}
+        routes = {route.path: route for route in media_http.routes(room.stub)}
         route = routes["message/preview"]
         assert isinstance(route, Route)
 
