@@ -68,6 +68,10 @@ class Line:
     times: float
 
 
+MESSAGE_COLUMNS: Final = "talk_id, sequence, msg_id, sender_id, msg_type, body, quote, request_hash, sent_at_ms"
+TERM_COLUMNS: Final = "talk_id, term, place, sequence"
+
+
 @dataclass(slots=True)
 class Report:
     messages: int
@@ -161,7 +165,7 @@ def fill(settings: DatabaseSettings, filling: Filling, scratch: Path, tell: Call
         for statement in filling.small_tables():
             c.execute(statement)
 
-    def load(table: str, rows: Callable[[int], Iterator[str]], first: int) -> None:
+    def load(table: str, columns: str, rows: Callable[[int], Iterator[str]], first: int) -> None:
         path = scratch / f"{table}.tsv"
         with path.open("w", encoding="utf-8") as file:
             for talk in range(first, min(first + TALKS_A_FILE, filling.talks + 1)):
@@ -171,7 +175,7 @@ def fill(settings: DatabaseSettings, filling: Filling, scratch: Path, tell: Call
         def work(connection: Connection) -> None:
             c = cursor(connection)
             c.execute("SET SESSION unique_checks = 0")
-            c.execute(f"LOAD DATA INFILE '{path}' INTO TABLE {table} CHARACTER SET utf8mb4")
+            c.execute(f"LOAD DATA INFILE '{path}' INTO TABLE {table} CHARACTER SET utf8mb4 ({columns})")
 
         run_transaction(connection, work)
         path.unlink()
@@ -187,8 +191,8 @@ def fill(settings: DatabaseSettings, filling: Filling, scratch: Path, tell: Call
         run_transaction(connection, create)
         run_transaction(connection, small)
         for first in range(1, filling.talks + 1, TALKS_A_FILE):
-            load("message", filling.message_rows, first)
-            load("message_term", filling.term_rows, first)
+            load("message", MESSAGE_COLUMNS, filling.message_rows, first)
+            load("message_term", TERM_COLUMNS, filling.term_rows, first)
             tell(f"{min(first + TALKS_A_FILE - 1, filling.talks)} talks of {filling.talks} filled")
         run_transaction(connection, analyse)
     engine.dispose()
