@@ -7,6 +7,7 @@ import { openExpiry } from "./expiry-dialog.js";
 import { openGroupDetails } from "./group-details.js";
 import { ADMIN, openMembers, ownRole } from "./group-members.js";
 import { openMenu } from "./menu.js";
+import { textBody } from "./message-content.js";
 import { openScheduled, openSchedule } from "./schedule-dialogs.js";
 import { KEYWORD_MAX, SearchResults } from "./search-results.js";
 import { strings } from "./strings.js";
@@ -69,7 +70,7 @@ export function openSendMenu(button, client, row, composer) {
     act: () => {
       const text = composer.text();
       if (!text) toast(strings.writeFirst);
-      else openSchedule(client, row, text, () => composer.clear());
+      else openSchedule(client, row, textBody(text, composer.mentions()), () => composer.clear());
     },
   });
   openMenu(button, items);

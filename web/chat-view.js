@@ -16,6 +16,9 @@ import { openForward } from "./forward-dialog.js";
 import { openForwarded } from "./forwarded-dialog.js";
 import { ADMIN, openMembers, ownRole } from "./group-members.js";
 import { icon } from "./icons.js";
+import { mentionedNames, mentionsOf, mentionsUser } from "./mention-marks.js";
+import { MentionMembers } from "./mention-members.js";
+import { mentionsIn } from "./mention-text.js";
 import { bodyOf, digestOf, SENT_TYPES, VOTE } from "./message-content.js";
 import { openMessageMenu, openQuoted } from "./message-menu.js";
 import { bubbleView, isLine, lineView, recordLineText } from "./message-view.js";
@@ -75,10 +78,15 @@ export class ChatView {
     this.log = h("ol", { class: "log-list", role: "log", "aria-live": "polite", tabindex: "-1" });
     this.scroller = h("div", { class: "log", tabindex: "0" }, this.top, this.log);
     this.chip = h("button", { class: "chip", type: "button", hidden: true, onclick: () => this.toBottom(true) });
+    this.members = new MentionMembers(client, talkId, () => {
+      this.composer.picker.update();
+      this.soon();
+    });
     this.composer = new Composer({
       talkId,
-      onSend: (text, quoteId) => this.send(text, quoteId),
-      onEdit: (record, text) => client.edit(this.row, record, text),
+      onSend: (text, quoteId, mentions) => this.send(text, quoteId, mentions),
+      onEdit: (record, text, mentions) => client.edit(this.row, record, text, mentions),
+      mentionable: (query) => this.members.offered(query),
       onMore: (button) => this.row && openSendMenu(button, client, this.row, this.composer),
       onFiles: (files, kind) => this.sendFiles(files, kind),
       onTyping: () => this.row && client.typing(this.row),
@@ -334,6 +342,8 @@ export class ChatView {
       isPicked: this.picked ? this.picked.has(record.msg_id) : null,
       isPinned: client.isPinned(this.row, record),
       readBy: this.readByText(record),
+      mentioned: this.mentionedNames(record),
+      mentionsMe: mentionsUser(record, client.uid),
     };
     return { key, signature: JSON.stringify(message), build: () => bubbleView(message, this.bubbleActions(record, percent === null ? client.outgoing : client.uploads)) };
   }
@@ -345,7 +355,7 @@ export class ChatView {
       openMenu: (button) =>
         openMessageMenu(button, client, row, record, {
           reply: () => this.composer.reply(record, digestOf(record, client.uid)),
-          edit: () => this.composer.edit(record, String(bodyOf(record).content ?? "")),
+          edit: () => this.edit(record),
           pick: () => this.pick(record, true),
         }),
       retry: () => queue.retry(record.msg_id),
@@ -361,6 +371,24 @@ export class ChatView {
       openReaders: () => openReaders(client, client.targetOf(row, record)),
       pick: (isPicked) => this.pick(record, isPicked),
     };
+  }
+
+  /** Who is mentioned, [{id, name}]: somebody with two names twice. */
+  mentionedIn(record) {
+    return mentionedNames(record, (id) => this.members.namesOf(id));
+  }
+
+  /** The names to be marked in a text. Where they do not account for all who are mentioned, the members are asked for. */
+  mentionedNames(record) {
+    const mentioned = this.mentionedIn(record);
+    const ids = mentionsOf(record);
+    if (mentionsIn(String(bodyOf(record).content ?? ""), mentioned).length < ids.length) this.members.load();
+    return mentioned.map(({ name }) => name);
+  }
+
+  async edit(record) {
+    if (mentionsOf(record).length) await this.members.load(); // so that they stay mentioned
+    this.composer.edit(record, String(bodyOf(record).content ?? ""), this.mentionedIn(record));
   }
 
   /** Under the user's newest message in a group. */
@@ -596,9 +624,9 @@ export class ChatView {
 
   // ---------------------------------------------------------------- actions
 
-  send(text, quoteId) {
+  send(text, quoteId, mentions) {
     if (!this.row) return false;
-    if (!this.client.sendText(this.row, text, quoteId)) {
+    if (!this.client.sendText(this.row, text, quoteId, mentions)) {
       toast(strings.queueFull, "is-error");
       return false;
     }

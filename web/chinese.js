@@ -251,6 +251,12 @@ export const chinese = {
     return seconds % 60 === 0 ? `${seconds / 60} 分钟` : `${seconds} 秒`;
   },
 
+  // mentions
+  everybody: "所有人",
+  mentionSomebody: "提醒成员",
+  mentionsYou: "提到了您",
+  mentionedYou: "有人@我",
+
   // votes
   votes: "投票",
   newVote: "发起投票",

@@ -1,6 +1,8 @@
 /** The editor of a chat: Enter sends, Shift+Enter makes a new line; drafts live as long as the page. */
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { MentionPicker } from "./mention-picker.js";
+import { mentionsIn } from "./mention-text.js";
 import { strings } from "./strings.js";
 import { toast } from "./toast.js";
 
@@ -18,19 +20,26 @@ export class Composer {
   /**
    * @param {object} options
    * @param {number} options.talkId
-   * @param {(text: string, quoteId: string) => boolean} options.onSend false keeps the text
-   * @param {(record: object, text: string) => Promise<void>} options.onEdit
+   * @param {(text: string, quoteId: string, mentions: number[]) => boolean} options.onSend false keeps the text
+   * @param {(record: object, text: string, mentions: number[]) => Promise<void>} options.onEdit
+   * @param {(query: string) => object[]} options.mentionable whom an @-word may mean
    * @param {(button: Element) => void} options.onMore
    * @param {(files: File[], kind: "picture" | "file") => void} options.onFiles
    * @param {() => void} options.onTyping
    */
-  constructor({ talkId, onSend, onEdit, onMore, onFiles, onTyping }) {
+  constructor({ talkId, onSend, onEdit, mentionable, onMore, onFiles, onTyping }) {
     this.talkId = talkId;
     this.onSend = onSend;
     this.onEdit = onEdit;
     this.quoted = null;
     this.edited = null;
-    this.input = h("textarea", { class: "composer-input", rows: "1", placeholder: strings.composer, "aria-label": strings.composer, value: drafts.get(talkId) ?? "" });
+    const label = strings.composer;
+    this.input = h("textarea", { class: "composer-input", rows: "1", placeholder: label, "aria-label": label });
+    this.restore();
+    this.picker = new MentionPicker(this.input, {
+      offered: mentionable,
+      onChosen: ({ id, name }) => this.mentioned.push({ id, name }),
+    });
     this.button = h("button", { class: "send-button", type: "submit", "aria-label": strings.send, title: strings.send }, icon("send"));
     this.quote = h("div", { class: "composer-quote", hidden: true });
     this.blocked = h("p", { class: "composer-blocked", hidden: true });
@@ -41,12 +50,13 @@ export class Composer {
     const more = h("button", { class: "icon-button", type: "button", "aria-label": strings.sendMore, title: strings.sendMore, "aria-haspopup": "menu" }, icon("plus"));
     more.addEventListener("click", () => onMore(more));
     this.form = h("form", { class: "composer-form" }, h("span", { class: "file-picker" }, more), ...pickers, this.input, this.button);
-    this.node = h("div", { class: "composer" }, this.quote, this.form, this.blocked);
+    this.node = h("div", { class: "composer" }, this.picker.node, this.quote, this.form, this.blocked);
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
     });
     this.input.addEventListener("keydown", (event) => {
+      if (this.picker.handles(event)) return;
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
         this.submit();
@@ -65,7 +75,7 @@ export class Composer {
     const { value } = this.input;
     // What is being edited is no draft.
     if (!this.edited) {
-      if (value) drafts.set(this.talkId, value);
+      if (value) drafts.set(this.talkId, { text: value, mentioned: this.mentioned });
       else drafts.delete(this.talkId);
     }
     this.button.disabled = !value.trim();
@@ -89,14 +99,14 @@ export class Composer {
       this.submitEdit(this.edited, text);
       return;
     }
-    if (!this.onSend(text, this.quoted?.msg_id ?? "")) return;
+    if (!this.onSend(text, this.quoted?.msg_id ?? "", this.mentions())) return;
     this.clear();
   }
 
   async submitEdit(record, text) {
     this.button.disabled = true;
     try {
-      await this.onEdit(record, text);
+      await this.onEdit(record, text, this.mentions());
       if (this.edited === record) this.release();
     } catch (error) {
       this.button.disabled = false;
@@ -108,8 +118,21 @@ export class Composer {
     return this.input.value.trim();
   }
 
+  /** Who is mentioned in the text as it stands: user ids, 0 = everybody. */
+  mentions() {
+    return mentionsIn(this.text(), this.mentioned);
+  }
+
+  /** Back to what was written and not sent. */
+  restore() {
+    const { text, mentioned } = drafts.get(this.talkId) ?? { text: "", mentioned: [] };
+    this.input.value = text;
+    this.mentioned = mentioned;
+  }
+
   clear() {
     this.input.value = "";
+    this.mentioned = [];
     this.release();
     this.changed();
   }
@@ -121,10 +144,11 @@ export class Composer {
     this.showTarget(text, strings.cancelReply);
   }
 
-  /** Changes a record whose words are `text`. */
-  edit(record, text) {
+  /** Changes a record whose words are `text`, and which mentions these by name. */
+  edit(record, text, mentioned) {
     this.release();
     this.edited = record;
+    this.mentioned = mentioned;
     this.showTarget(strings.editing, strings.cancelEdit);
     this.input.value = text;
     this.changed();
@@ -141,7 +165,7 @@ export class Composer {
 
   /** Ends answering or changing; what was written before an edit comes back. */
   release() {
-    if (this.edited) this.input.value = drafts.get(this.talkId) ?? "";
+    if (this.edited) this.restore();
     this.quoted = this.edited = null;
     this.quote.hidden = true;
     this.quote.replaceChildren();

@@ -25,5 +25,6 @@ export async function openEdits(client, row, record) {
 }
 
 function version(msgType, extra, atMs) {
-  return h("li", {}, h("p", { class: "note" }, completeText(atMs)), bodyView({ msg_type: msgType, extra }, { upload: null, vote: null }, {}));
+  const body = bodyView({ msg_type: msgType, extra }, { upload: null, vote: null, mentioned: [] }, {});
+  return h("li", {}, h("p", { class: "note" }, completeText(atMs)), body);
 }

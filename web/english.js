@@ -256,6 +256,12 @@ export const english = {
     return seconds % 60 === 0 ? plural(seconds / 60, "minute", "minutes") : plural(seconds, "second", "seconds");
   },
 
+  // mentions
+  everybody: "everybody",
+  mentionSomebody: "Mention somebody",
+  mentionsYou: "Mentions you",
+  mentionedYou: "@you",
+
   // votes
   votes: "Votes",
   newVote: "New vote",

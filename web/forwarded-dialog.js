@@ -28,7 +28,9 @@ export async function openForwarded(client, record, actions) {
 
 function itemView(client, record, actions) {
   const name = record.nickname || `${strings.userFallback} ${record.from_id}`;
-  const body = isRevoked(record) ? h("span", { class: "text is-kind" }, revokedSentence(record, client.uid)) : bodyView(record, { upload: null, vote: null }, actions);
+  const body = isRevoked(record)
+    ? h("span", { class: "text is-kind" }, revokedSentence(record, client.uid))
+    : bodyView(record, { upload: null, vote: null, mentioned: [] }, actions);
   return h(
     "li",
     { class: "forwarded-item" },

@@ -48,7 +48,7 @@ export function openMembers(client, row) {
     if (!talk || loadedChange === talk.change) return;
     loadedChange = talk.change;
     try {
-      await Promise.all([client.catchup.loadRoster(talkId), client.loadMemberNames(row)]);
+      await Promise.all([client.catchup.loadRoster(talkId), client.loadMembers(row)]);
     } catch (error) {
       console.warn("members not loaded:", error.message); // the next change of the talk asks again
     }

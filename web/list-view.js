@@ -2,6 +2,7 @@
 import { avatar } from "./avatar.js";
 import { h, reconcile } from "./dom.js";
 import { icon } from "./icons.js";
+import { hasUnreadMention } from "./mention-marks.js";
 import { digestOf, isRevoked, isSystemLine, SENT_TYPES } from "./message-content.js";
 import { renderSoon } from "./render-soon.js";
 import { KEYWORD_MAX, SearchResults } from "./search-results.js";
@@ -102,6 +103,7 @@ export class ListView {
     const { replica, outgoing, uid, people } = this.client;
     const record = replica.newestRecord(row.talk_id);
     const waiting = outgoing.of(row.talk_id).at(-1);
+    const unread = replica.unread(row.talk_id);
     const isOver = record?.expires_at_ms > 0 && record.expires_at_ms <= Date.now();
     let digest = record && !isOver ? digestOf(record, uid) : "";
     let kind = "";
@@ -125,7 +127,8 @@ export class ListView {
       kind,
       atMs,
       time: atMs ? listText(atMs) : "",
-      unread: replica.unread(row.talk_id),
+      unread,
+      isMentioned: unread > 0 && row.talk_mode === GROUP && hasUnreadMention(replica.talks.get(row.talk_id), uid),
       isPinned: row.is_top === 1 ? 1 : 0,
       isMuted: row.is_disturb === 1,
       isOpen: row.talk_id === this.openTalkId,
@@ -133,7 +136,7 @@ export class ListView {
     };
   }
 
-  item({ row, face, digest, kind, atMs, time, unread, isPinned, isMuted, isOpen, isOnline }) {
+  item({ row, face, digest, kind, atMs, time, unread, isMentioned, isPinned, isMuted, isOpen, isOnline }) {
     const unreadText = unread > UNREAD_SHOWN_MAX ? `${UNREAD_SHOWN_MAX}+` : String(unread);
     return h(
       "li",
@@ -165,6 +168,7 @@ export class ListView {
           h(
             "span",
             { class: "talk-item-bottom" },
+            isMentioned && h("span", { class: "talk-item-mention" }, strings.mentionedYou),
             h("span", { class: `talk-item-digest ${kind}` }, digest),
             unread > 0 &&
               h("span", { class: isMuted ? "badge is-quiet" : "badge", "aria-label": strings.unread(unread) }, unreadText),

@@ -2,6 +2,7 @@
 import { attachmentView } from "./attachment-view.js";
 import { avatar } from "./avatar.js";
 import { h } from "./dom.js";
+import { placesOf } from "./mention-text.js";
 import { bodyOf, CARD, CODE, digestOf, FORWARD, IMAGE, LOCATION, MIXED, NOTICE, TEXT, VOTE } from "./message-content.js";
 import { strings } from "./strings.js";
 import { voteView } from "./vote-view.js";
@@ -11,7 +12,7 @@ const LINK = /https?:\/\/[^\s<>"']+[^\s<>"'.,:;!?)\]}]/g;
 
 /**
  * @param {object} record
- * @param {object} shown {upload: {percent, cancel} | null, vote: object | null}
+ * @param {object} shown {upload: {percent, cancel} | null, vote: object | null, mentioned: string[] (names)}
  * @param {object} actions {download, openCard, openForward, vote, finishVote}
  * @returns {Element}
  */
@@ -22,7 +23,7 @@ export function bodyView(record, shown, actions) {
 }
 
 const VIEWS = {
-  [TEXT]: (body) => h("span", { class: "text" }, ...linked(String(body.content ?? ""))),
+  [TEXT]: ({ content }, record, { mentioned }) => h("span", { class: "text" }, ...linked(String(content ?? ""), mentioned)),
   [CODE]: ({ code, lang }) =>
     typeof code === "string"
       ? h("figure", { class: "code" }, lang && h("figcaption", {}, String(lang)), h("pre", { tabindex: "0" }, h("code", {}, code)))
@@ -69,14 +70,25 @@ function mixedView({ items }) {
   return h("div", { class: "mixed" }, items.map(part));
 }
 
-/** Text with its web addresses as links. */
-export function linked(text) {
+/** Text with its web addresses as links, and the names of who is mentioned marked. */
+function linked(text, mentioned = []) {
   const parts = [];
   let at = 0;
   for (const match of text.matchAll(LINK)) {
-    parts.push(text.slice(at, match.index));
+    parts.push(...marked(text.slice(at, match.index), mentioned));
     parts.push(h("a", { href: match[0], target: "_blank", rel: "noopener noreferrer" }, match[0]));
     at = match.index + match[0].length;
+  }
+  parts.push(...marked(text.slice(at), mentioned));
+  return parts;
+}
+
+function marked(text, mentioned) {
+  const parts = [];
+  let at = 0;
+  for (const { from, to } of placesOf(text, mentioned)) {
+    parts.push(text.slice(at, from), h("span", { class: "mention" }, text.slice(from, to)));
+    at = to;
   }
   parts.push(text.slice(at));
   return parts;

@@ -29,6 +29,11 @@ export function bodyOf(record) {
   return body;
 }
 
+/** The body of a text that is sent. */
+export function textBody(content, mentions) {
+  return mentions.length ? { content, mentions } : { content };
+}
+
 export function quoteOf(record) {
   const quote = parseObject(record.quote);
   return quote.quote_id ? quote : null;

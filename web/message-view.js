@@ -41,13 +41,22 @@ export function recordLineText(record, uid) {
  * @param {number | null} message.percent of a file on its way to the server
  * @param {object | null} message.vote what a vote asks and how it stands
  * @param {boolean | null} message.isPicked while messages are being picked: whether this one is
+ * @param {string[]} message.mentioned who is mentioned, by name
+ * @param {boolean} message.mentionsMe or everybody
  * @param {string} message.readBy how many have read it, in words; "" = not shown
  * @param {object} actions {openMenu, retry, discard, download, openCard, openForward, vote, finishVote, react, openQuote, openEdits, pick, openReaders}
  */
 export function bubbleView(message, actions) {
   const { msgId, fromId, isOwn, name, face, showsFace, isFirst, isLast, atMs, state, failure, record, percent, vote, isPicked } = message;
   const isStored = state === "sent";
-  const classes = ["message", isOwn ? "is-own" : "is-other", isFirst && "is-first", isLast && "is-last", state === "failed" && "is-failed"];
+  const classes = [
+    "message",
+    isOwn ? "is-own" : "is-other",
+    isFirst && "is-first",
+    isLast && "is-last",
+    state === "failed" && "is-failed",
+    message.mentionsMe && "mentions-me",
+  ];
   const menuButton = h(
     "button",
     { class: "icon-button message-menu", type: "button", "aria-label": strings.messageActions, "aria-haspopup": "menu" },
@@ -71,7 +80,7 @@ export function bubbleView(message, actions) {
           "div",
           { class: "bubble" },
           quoteView(record, actions),
-          bodyView(record, { upload, vote }, actions),
+          bodyView(record, { upload, vote, mentioned: message.mentioned }, actions),
           metaView(message, actions),
         ),
         isStored && isPicked === null && menuButton,
@@ -102,12 +111,13 @@ function quoteView(record, actions) {
   return h("button", { class: "quote", type: "button", title: strings.toQuoted, onclick: () => actions.openQuote(quote) }, String(quote.content ?? ""));
 }
 
-/** Beside the text: pinned, edited, ends by itself, the time, and how far it has come. */
-function metaView({ record, atMs, state, isRead, isOwn, isPinned }, actions) {
+/** Beside the text: mentions the reader, pinned, edited, ends by itself, the time, and how far it has come. */
+function metaView({ record, atMs, state, isRead, isOwn, isPinned, mentionsMe }, actions) {
   const mark = (name, label) => h("span", { class: "state", role: "img", "aria-label": label, title: label }, icon(name));
   return h(
     "span",
     { class: "meta" },
+    mentionsMe && mark("at", strings.mentionsYou),
     isPinned && mark("pin", strings.pinnedMessage),
     record.edited_at_ms > 0 && h("button", { class: "link edited", type: "button", title: strings.editedAt(completeText(record.edited_at_ms)), onclick: actions.openEdits }, strings.edited),
     record.expires_at_ms > 0 && mark("timer", strings.disappearsAt(completeText(record.expires_at_ms))),

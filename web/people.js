@@ -24,6 +24,11 @@ export class People {
     return person ? person.remark || person.nickname : "";
   }
 
+  /** What somebody calls himself, else "". */
+  nickname(userId) {
+    return this.known.get(userId)?.nickname ?? "";
+  }
+
   avatar(userId) {
     return this.known.get(userId)?.avatar ?? "";
   }

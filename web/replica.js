@@ -35,6 +35,7 @@ function newTalk(talkId) {
     from: 1,
     read_sequence: 0,
     peer_read_sequence: 0,
+    mention_all_sequence: 0, // the newest message that mentions everybody, as a sync told it
     held: [],
     records: new Map(),
     member: null,
@@ -175,6 +176,7 @@ export class Replica {
     talk.change = part.last_change;
     talk.own = part.own;
     talk.read_sequence = Math.max(talk.read_sequence, part.read_sequence);
+    talk.mention_all_sequence = part.mention_all_sequence ?? 0;
     this.mark(talkId);
   }
 

@@ -13,14 +13,14 @@ const HOUR_MS = 3_600_000;
 /**
  * @param {import("./xinyu.js").XinYu} client
  * @param {object} row the talk's row
- * @param {string} text what the editor holds
+ * @param {{content: string, mentions?: number[]}} body what the editor holds
  * @param {() => void} onScheduled
  */
-export function openSchedule(client, row, text, onScheduled) {
+export function openSchedule(client, row, body, onScheduled) {
   const form = h(
     "form",
     { class: "form", novalidate: true },
-    h("p", { class: "text quote" }, text),
+    h("p", { class: "text quote" }, body.content),
     field({ name: "at", label: strings.sendAt, type: "datetime-local", value: localTime(Date.now() + HOUR_MS), min: localTime(Date.now()) }),
     h("button", { class: "button is-primary is-wide", type: "submit" }, strings.schedule),
   );
@@ -32,7 +32,7 @@ export function openSchedule(client, row, text, onScheduled) {
     if (!(atMs > Date.now())) return void toast(strings.notInFuture, "is-error");
     try {
       const { talk_mode, to_from_id } = row;
-      await client.call("message/schedule", { type: "text", talk_mode, to_from_id, body: { content: text }, send_at_ms: atMs });
+      await client.call("message/schedule", { type: "text", talk_mode, to_from_id, body, send_at_ms: atMs });
       toast(strings.scheduledFor(completeText(atMs)));
       close();
       onScheduled();

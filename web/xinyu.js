@@ -23,7 +23,7 @@ import { h } from "./dom.js";
 import { loadConfig, post, postForm } from "./rest.js";
 import { Uploads } from "./uploads.js";
 import { Votes } from "./votes.js";
-import { bodyOf } from "./message-content.js";
+import { bodyOf, textBody } from "./message-content.js";
 import { strings } from "./strings.js";
 
 export const PAIR = 1;
@@ -193,10 +193,11 @@ export class XinYu extends EventTarget {
 
   // ---------------------------------------------------------------- messages
 
-  /** Queues a text for a talk. Returns false when the queue is full. */
-  sendText(row, content, quoteId = "") {
+  /** Queues a text for a talk; `mentions` are user ids, 0 = everybody. Returns false when the queue is full. */
+  sendText(row, content, quoteId, mentions) {
     const { talk_id, talk_mode, to_from_id } = row;
-    return this.outgoing.add({ talk_id, talk_mode, to_from_id, type: "text", body: { content }, quote_id: quoteId });
+    const body = textBody(content, mentions);
+    return this.outgoing.add({ talk_id, talk_mode, to_from_id, type: "text", body, quote_id: quoteId });
   }
 
   async sendNow({ msg_id, talk_mode, to_from_id, type, body, quote_id }) {
@@ -253,8 +254,9 @@ export class XinYu extends EventTarget {
   }
 
   /** Changes the words of one's own text. */
-  async edit(row, record, text) {
-    const answer = await this.connection.request("im.message.edit", { ...this.targetOf(row, record), body: { content: text } });
+  async edit(row, record, text, mentions) {
+    const body = textBody(text, mentions);
+    const answer = await this.connection.request("im.message.edit", { ...this.targetOf(row, record), body });
     this.expect(row.talk_id, "change", answer.change);
   }
 
@@ -366,15 +368,18 @@ export class XinYu extends EventTarget {
     return session.id;
   }
 
-  /** Learns the names of a group's members; the roster itself has ids and roles only. */
-  async loadMemberNames(row) {
+  /** The members of a group (of very many, the first); their names are learned: the roster has ids and roles only. */
+  async loadMembers(row) {
+    const members = [];
     let cursor = "";
     for (let page = 0; page < MEMBER_PAGES_MAX; page += 1) {
       const answer = await this.call("group/member-list", { group_id: row.to_from_id, cursor });
       for (const { user_id, nickname, avatar } of answer.items) this.people.learn({ user_id, nickname, avatar });
+      members.push(...answer.items);
       cursor = answer.cursor;
-      if (!cursor) return;
+      if (!cursor) break;
     }
+    return members;
   }
 
   untilKnown(talkId) {
