@@ -13,13 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from xinyu.base.clock import Clock
-from xinyu.base.config import Config
+from xinyu.base.config import Config, WebhookSettings
 from xinyu.base.metrics import Metrics
 from xinyu.base.token import AccessTokens
 from xinyu.delivery.dispatcher import Dispatcher, EventSource, Push
 from xinyu.delivery.outbox import Outbox
 from xinyu.delivery.routes import Routes
 from xinyu.delivery.watches import Watches
+from xinyu.outward.signature import webhook_secret
 from xinyu.rpc.servicers import Servicers
 from xinyu.storage.blobs import Blobs
 from xinyu.storage.cache import Cache
@@ -41,8 +42,11 @@ from xinyu.wire.v1.user_rpc import UserStub
 from xinyu_services.cli.upkeep import Purge
 from xinyu_services.directory import Directory
 
+WEBHOOK_USER_AGENT: Final = "XinYu-Webhook/1.0 (messages of a bot, to the address that its owner has set)"
+
 if TYPE_CHECKING:
     from xinyu.delivery.stream_relay import StreamRelay
+    from xinyu.outward.fetch import Outward
     from xinyu_services.user.codes import CodeSender, MailSender
     from xinyu_services.user.keys import ServerKeys
     from xinyu_services.user.sessions import Sessions
@@ -138,6 +142,7 @@ def user_room(platform: Platform, directory: Directory) -> Room:
         GroupLeaving,
         MediaPictures,
         MessageReceipts,
+        MessageWebhooks,
     )
     from xinyu_services.user.oauth import OAuth
     from xinyu_services.user.passwords import Passwords
@@ -151,8 +156,11 @@ def user_room(platform: Platform, directory: Directory) -> Room:
     store = UserStore(platform.dialect, has_organisation=config.organize.enabled)
     contact, group = ContactStub(platform.channel("user")), GroupStub(platform.channel("user"))
     leaving = (GroupLeaving(group), ContactLeaving(contact))
-    receipts = MessageReceipts(MessageStub(platform.channel("user")))
-    events = UserEvents(database, store, ContactFriendRows(contact), leaving, receipts, directory.forget_user)
+    messages = MessageStub(platform.channel("user"))
+    receipts, webhooks = MessageReceipts(messages), MessageWebhooks(messages)
+    events = UserEvents(
+        database, store, ContactFriendRows(contact), leaving, receipts, webhooks, directory.forget_user
+    )
     dispatcher = platform.dispatcher("user", events)
     passwords = Passwords(config.accounts, platform.keys.password_key)
     limits = Limits(platform.cache, clock)
@@ -194,7 +202,19 @@ def user_room(platform: Platform, directory: Directory) -> Room:
     )
     deletion = Deletion(database, store, credentials, logins, dispatcher, clock.now_ms)
     bots = Bots(
-        database, store, user_ids, service, platform.tokens, logins, dispatcher, clock, config.bots
+        database,
+        store,
+        user_ids,
+        service,
+        platform.tokens,
+        logins,
+        dispatcher,
+        clock,
+        config.bots,
+        config.webhooks,
+        webhook_outward(config.webhooks),
+        webhooks,
+        partial(webhook_secret, platform.keys.token_secret),
     )
     servicer = UserServicer(service, credentials, verification, oauth, deletion, bots)
     platform.servicers.serve(user_rpc.METHODS, servicer)
@@ -216,6 +236,16 @@ def code_senders(config: Config, sessions: Sessions, clock: Clock) -> tuple[Code
 
         mail = SmtpCodeSender(config.mail, clock)
     return sms, mail
+
+
+def webhook_outward(settings: WebhookSettings) -> Outward:
+    """What reaches webhooks, and knows which addresses they may have."""
+    from xinyu.outward.fetch import Outward
+    from xinyu.outward.public_address import is_public
+
+    if settings.private_addresses:
+        return Outward(WEBHOOK_USER_AGENT, is_allowed=lambda _address: True, any_port=True)
+    return Outward(WEBHOOK_USER_AGENT, is_allowed=is_public)
 
 
 def contact_room(platform: Platform, _directory: Directory) -> Room:
@@ -316,6 +346,9 @@ def message_room(platform: Platform, directory: Directory) -> Room:
     from xinyu_services.message.service import MessageService
     from xinyu_services.message.store import MessageStore
     from xinyu_services.message.view import MessageView
+    from xinyu_services.message.webhook_delivery import WebhookDelivery
+    from xinyu_services.message.webhook_store import WebhookStore
+    from xinyu_services.message.webhooks import Webhooks
 
     store = MessageStore(platform.dialect, platform.clock.now_ms)
     view = MessageView(platform.config.zone)
@@ -334,16 +367,42 @@ def message_room(platform: Platform, directory: Directory) -> Room:
         platform.lanes,
     )
     index = SearchIndex(platform.database, store.terms)
-    events.attach(service, index)
-    search = MessageSearch(platform.database, store, store.terms, index, RpcOwnTalks(talks))
-    servicer = MessageRpc(service, search, view, directory, dispatcher, platform.clock)
+    webhook_store, outward = WebhookStore(platform.dialect), webhook_outward(platform.config.webhooks)
+    delivery = WebhookDelivery(
+        platform.database,
+        webhook_store,
+        store,
+        view,
+        directory,
+        outward,
+        platform.clock,
+        partial(webhook_secret, platform.keys.token_secret),
+        platform.config.webhooks,
+    )
+    own_talks = RpcOwnTalks(talks)
+    webhooks = Webhooks(platform.database, store, webhook_store, own_talks, platform.clock, delivery.wake)
+    events.attach(service, index, webhooks)
+    search = MessageSearch(platform.database, store, store.terms, index, own_talks)
+    servicer = MessageRpc(service, search, webhooks, view, directory, dispatcher, platform.clock)
     platform.servicers.serve(message_rpc.METHODS, servicer)
     rounds = [service.scheduled.round, service.expiry.round, index.follow, index.walk]
+    if platform.config.webhooks.enabled:
+        rounds.append(delivery.round)
+
+    async def stop() -> None:
+        await delivery.close()
+        await outward.close()
+
+    def measure(metrics: Metrics) -> None:
+        service.figures.measure(metrics)
+        delivery.measure(metrics)
+
     return Room(
         dispatcher,
+        stop=stop,
         run=partial(run_rounds, rounds),
         purge=service.scheduled.purge,
-        measure=service.figures.measure,
+        measure=measure,
     )
 
 

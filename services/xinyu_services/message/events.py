@@ -12,7 +12,8 @@
 | v    | talk, change, sequences                  | talk.changed: these messages have disappeared                    |
 | o    | talk, user, own, hidden, digest moved    | talk.own to the user's devices (+ legacy im.session.update)      |
 | t    | talk, user, waiting, failed, revision    | command: the talk room counts what is to be sent later           |
-| s    | talk, mode, seeds                        | command: the talk room makes session rows                        |
+| s    | talk, mode, seeds                        | command: the talk room makes session rows, webhooks begin        |
+| h    | talk                                     | command: bots' webhooks have something to tell                   |
 
 Recipients are the members in whose window the message lies, read at the event's `change` or later: rosters are cached
 with the change that they were read at, and an event that names a higher one reads anew. A message reaches those too who
@@ -46,6 +47,7 @@ from xinyu_services.message.search_index import SearchIndex
 from xinyu_services.message.service import Head, MessageService
 from xinyu_services.message.store import MessageStore
 from xinyu_services.message.view import MessageView, profile_of
+from xinyu_services.message.webhooks import Webhooks
 
 # Members of all cached rosters together.
 MAX_CACHED_MEMBERS: Final = 500_000
@@ -129,14 +131,19 @@ class MessageEvents:
         self._cached_members = 0
         self.heads: Callable[[Connection, int, Sequence[int]], list[Head]] | None = None
         self._index: SearchIndex | None = None
+        self._webhooks: Webhooks | None = None
 
-    def attach(self, service: MessageService, index: SearchIndex) -> None:
-        self.heads, self._index = service.heads, index
+    def attach(self, service: MessageService, index: SearchIndex, webhooks: Webhooks) -> None:
+        self.heads, self._index, self._webhooks = service.heads, index, webhooks
 
     def is_command(self, event: Event) -> bool:
-        return event.kind in ("s", "t")
+        return event.kind in ("s", "t", "h")
 
     async def command(self, event: Event) -> None:
+        if event.kind == "h":
+            if self._webhooks is not None:
+                await self._webhooks.note(event.values[0])
+            return
         if event.kind == "t":
             talk_id, user_id, waiting, failed, revision = event.values
             await self._talks.count_scheduled(
@@ -155,6 +162,8 @@ class MessageEvents:
                 ],
             )
         )
+        if self._webhooks is not None:
+            await self._webhooks.begin_in(talk_id, [seed[0] for seed in seeds])
 
     # ---------------------------------------------------------------- pushes
 

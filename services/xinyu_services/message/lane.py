@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -328,6 +328,7 @@ class Lane:
         if written:
             store.insert_messages(connection, written)
         moved = {m.talk_id: talks[m.talk_id] for m, _ in written}
+        events += webhook_events(moved.values())
         moved |= {talk_id: talks[talk_id] for talk_id, _ in readers if talk_id in told}
         if moved:
             store.upsert_heads(connection, list(moved.values()))
@@ -459,6 +460,11 @@ def append_message(
 def message_event(talk: Talk, message: StoredMessage) -> Event:
     """`m`: talk, sequence, and its last roster change at that moment: it must not be told by an older roster."""
     return Event("m", (talk.talk_id, message.sequence, talk.roster_change), (talk.facts, message))
+
+
+def webhook_events(talks: Iterable[Talk]) -> list[Event]:
+    """`h`: something was stored in a talk in which a bot may have a webhook."""
+    return [Event("h", (talk.talk_id,)) for talk in talks if talk.has_webhooks]
 
 
 def _settle(request: Send | Read, result: Any) -> None:

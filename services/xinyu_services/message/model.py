@@ -152,6 +152,7 @@ class Talk:
     slow_mode_s: int = 0  # seconds between two messages of a plain member; 0 = off
     mention_all: int = MentionAll.MANAGERS
     mention_all_sequence: int = 0  # the newest message that mentions everybody
+    has_webhooks: int = 0  # whether a bot with a webhook may be among the members
 
     def is_last_gone(self, now_ms: int) -> bool:
         """Whether the last message has disappeared: what the head shows of it is not to be shown any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -43,7 +44,10 @@ from xinyu_services.message.service import (
     TalkCursor,
 )
 from xinyu_services.message.view import MessageView
+from xinyu_services.message.webhook_model import WebhookState
+from xinyu_services.message.webhooks import Webhooks
 
+MAX_WEBHOOKS_AT_ONCE: Final = 1_000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -74,6 +78,7 @@ class MessageRpc:
         self,
         service: MessageService,
         search: MessageSearch,
+        webhooks: Webhooks,
         view: MessageView,
         directory: Directory,
         dispatcher: Dispatcher,
@@ -81,6 +86,7 @@ class MessageRpc:
     ) -> None:
         self._service = service
         self._search = search
+        self._webhooks = webhooks
         self._view = view
         self._directory = directory
         self._dispatcher = dispatcher
@@ -329,6 +335,25 @@ class MessageRpc:
     async def choose_receipts(self, request: wire.ChooseReceiptsRequest, context: Context) -> Empty:
         await self._service.receipts.choose(request.user_id, request.is_hidden, request.revision)
         return Empty()
+
+    # ---------------------------------------------------------------- webhooks of bots
+
+    async def choose_webhook(self, request: wire.ChooseWebhookRequest, context: Context) -> Empty:
+        await self._webhooks.choose(request.bot_id, request.url, request.revision)
+        return Empty()
+
+    async def load_webhooks(self, request: wire.LoadWebhooksRequest, context: Context) -> wire.WebhooksPage:
+        if len(request.bot_ids) > MAX_WEBHOOKS_AT_ONCE:
+            raise XinYuError(INVALID, f"More than {MAX_WEBHOOKS_AT_ONCE} bots.")
+        page = wire.WebhooksPage()
+        for webhook in (await self._webhooks.load(request.bot_ids)).values():
+            page.webhooks.add(
+                bot_id=webhook.bot_id,
+                is_suspended=webhook.state == WebhookState.SUSPENDED,
+                failure=webhook.failure,
+                failing_since_ms=webhook.failing_since_ms,
+            )
+        return page
 
     # ---------------------------------------------------------------- sending later
 

@@ -48,6 +48,7 @@ from xinyu_services.message.lane import (
     Sent,
     append_message,
     message_event,
+    webhook_events,
 )
 from xinyu_services.message.model import (
     RANGE_LIMIT,
@@ -527,6 +528,7 @@ class MessageService:
         )
         self._store.insert_messages(connection, [(message, request_hash(system.msg_type, system.body.encode(), ""))])
         events.append(message_event(talk, message))
+        events += webhook_events([talk])
 
     def _say_line(
         self, connection: Connection, talk: Talk, member: Member, msg_type: int, body: str, events: list[Event]

@@ -19,7 +19,8 @@ from xinyu_services.message.search_store import SearchStore
 _TALK: Final = (
     "talk_id, talk_mode, peer_low, peer_high, group_id, state, mute_all, last_sequence, last_change, first_sequence, "
     "last_sender_id, last_msg_type, last_digest, last_at_ms, profile_change, profile_revision, pair_revision, "
-    "member_count, roster_change, expire_after_s, last_expires_at_ms, slow_mode_s, mention_all, mention_all_sequence"
+    "member_count, roster_change, expire_after_s, last_expires_at_ms, slow_mode_s, mention_all, mention_all_sequence, "
+    "has_webhooks"
 )
 _MEMBER_COLUMNS: Final = (
     "talk_id", "user_id", "role", "state", "may_send", "muted_until_ms", "joined_sequence", "left_sequence",

@@ -3,7 +3,7 @@
 Events: `row` (user_id, version) - the user's row has this version; `seen` (user_id) - what friends see of him changed;
 `deleted` (user_id) - command: he leaves the groups and the friends that he had; `bot` (bot_id, owner_id) - command: a
 new bot and its owner become friends; `receipts` (user_id, is_hidden, version) - command: whether others may see what
-he has read.
+he has read; `webhook` (bot_id, revision) - command: a bot's webhook was set, or taken away with it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ SEEN: Final = "seen"
 DELETED: Final = "deleted"
 RECEIPTS: Final = "receipts"
 BOT: Final = "bot"
+WEBHOOK: Final = "webhook"
 
 
 class FriendRows(Protocol):
@@ -55,6 +56,14 @@ class Receipts(Protocol):
         ...
 
 
+class Webhooks(Protocol):
+    """The message room, which tells bots' webhooks what is sent."""
+
+    async def choose(self, bot_id: int, url: str, revision: int) -> None:
+        """May be repeated; a lower revision than a former one changes nothing."""
+        ...
+
+
 class UserEvents:
     """`xinyu.delivery.dispatcher.EventSource` of the user room. A row is told as it is when it is told, under the
     number of the change that caused it: the numbers reach a device without holes, and the last one shows the truth.
@@ -67,6 +76,7 @@ class UserEvents:
         friend_rows: FriendRows,
         leaving: Sequence[Leaving],
         receipts: Receipts,
+        webhooks: Webhooks,
         forget_name: Callable[[int], None] | None = None,
     ) -> None:
         self._database = database
@@ -74,6 +84,7 @@ class UserEvents:
         self._friend_rows = friend_rows
         self._leaving = leaving
         self._receipts = receipts
+        self._webhooks = webhooks
         self._forget_name = forget_name
 
     async def pushes(self, events: Sequence[Event], *, remade: bool) -> Sequence[Push]:
@@ -91,7 +102,7 @@ class UserEvents:
         ]
 
     def is_command(self, event: Event) -> bool:
-        return event.kind in (SEEN, DELETED, RECEIPTS, BOT)
+        return event.kind in (SEEN, DELETED, RECEIPTS, BOT, WEBHOOK)
 
     async def command(self, event: Event) -> None:
         if event.kind == RECEIPTS:
@@ -99,6 +110,9 @@ class UserEvents:
             return
         if event.kind == BOT:
             await self._friend_rows.befriend(*event.values)
+            return
+        if event.kind == WEBHOOK:
+            await self._choose_webhook(*event.values)
             return
         (user_id,) = event.values
         if event.kind == DELETED:
@@ -113,6 +127,14 @@ class UserEvents:
             after = await self._friend_rows.refresh_profile(user_id, after)
             if not after:
                 return
+
+    async def _choose_webhook(self, bot_id: int, revision: int) -> None:
+        """As it is by now: addresses stand in no event. A bot that is gone has none."""
+        bot = await self._database.read(lambda connection: self._store.bot(connection, bot_id))
+        if bot is None:
+            await self._webhooks.choose(bot_id, "", revision)
+        else:
+            await self._webhooks.choose(bot_id, bot.webhook_url, bot.webhook_revision)
 
 
 def _same(payload: bytes) -> Callable[[int], bytes]:

@@ -120,10 +120,11 @@ BotName = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class BotCreate(msgspec.Struct):
-    """`avatar`: an uploaded picture's URL or media id, "" = none."""
+    """`avatar`: an uploaded picture's URL or media id, "" = none. `webhook_url`: where its messages are told, too."""
 
     name: BotName
     avatar: Annotated[str, Meta(max_length=255)] = ""
+    webhook_url: Annotated[str, Meta(max_length=2048)] = ""
 
 
 class OfBot(msgspec.Struct):
@@ -136,6 +137,7 @@ class BotUpdate(msgspec.Struct):
     bot_id: Id
     name: BotName | UnsetType = UNSET
     avatar: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+    webhook_url: Annotated[str, Meta(max_length=2048)] | UnsetType = UNSET
 
 
 class SettingSave(msgspec.Struct):
@@ -286,7 +288,9 @@ def routes(user: UserStub, zone: ZoneInfo) -> list[Route]:
         await user.save_settings(user_pb2.SaveSettingsRequest(user_id=call.user_id, **_present(body)))
 
     async def bot_create(call: HttpCall, body: BotCreate) -> dict[str, Any]:
-        request = user_pb2.CreateBotRequest(user_id=call.user_id, name=body.name, avatar=body.avatar)
+        request = user_pb2.CreateBotRequest(
+            user_id=call.user_id, name=body.name, avatar=body.avatar, webhook_url=body.webhook_url
+        )
         return _bot_token(await user.create_bot(request))
 
     async def bot_list(call: HttpCall, _body: Nothing) -> dict[str, Any]:
@@ -297,13 +301,18 @@ def routes(user: UserStub, zone: ZoneInfo) -> list[Route]:
                 "name": bot.name,
                 "avatar": bot.avatar,
                 "created_at": text_time(bot.created_at_ms, zone),
+                "webhook_url": bot.webhook_url,
+                "webhook_state": bot.webhook_state,
+                "webhook_failure": bot.webhook_failure,
+                "webhook_failing_since_ms": bot.webhook_failing_since_ms,
             }
             for bot in page.bots
         ]
         return {"items": items}
 
-    async def bot_update(call: HttpCall, body: BotUpdate) -> None:
-        await user.update_bot(user_pb2.UpdateBotRequest(user_id=call.user_id, **_present(body)))
+    async def bot_update(call: HttpCall, body: BotUpdate) -> dict[str, Any]:
+        updated = await user.update_bot(user_pb2.UpdateBotRequest(user_id=call.user_id, **_present(body)))
+        return _secret(updated.webhook_secret)
 
     async def bot_token_reset(call: HttpCall, body: OfBot) -> dict[str, Any]:
         return _bot_token(
@@ -342,7 +351,12 @@ def routes(user: UserStub, zone: ZoneInfo) -> list[Route]:
 
 
 def _bot_token(made: user_pb2.BotToken) -> dict[str, Any]:
-    return {"bot_id": made.bot_id, "token": made.token}
+    return {"bot_id": made.bot_id, "token": made.token, **_secret(made.webhook_secret)}
+
+
+def _secret(webhook_secret: str) -> dict[str, Any]:
+    """Only where a webhook was set."""
+    return {"webhook_secret": webhook_secret} if webhook_secret else {}
 
 
 def _platform(platform: str) -> str:

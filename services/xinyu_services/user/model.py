@@ -82,6 +82,17 @@ class Bot:
     avatar: str
     token_expires_at_ms: int
     created_at_ms: int
+    webhook_url: str = ""
+    webhook_revision: int = 0  # counts what was set, and names the secret; 0 = it never had a webhook
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookStatus:
+    """How a bot's webhook goes: `state` is "" where there is none, ok, failing, suspended, or unknown."""
+
+    state: str = ""
+    failure: str = ""
+    failing_since_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,13 @@ def nickname_problem(nickname: str) -> str:
     if "<" in nickname or ">" in nickname or any(unicodedata.category(c) in _UNSEEN for c in nickname):
         return "The nickname may not have < or > or control characters."
     return ""
+
+
+def webhook_state(is_suspended: bool, failure: str) -> str:
+    """In a word."""
+    if is_suspended:
+        return "suspended"
+    return "failing" if failure else "ok"
 
 
 def bot_mobile(bot_id: int) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xinyu.wire.v1 import contact_pb2, media_pb2, message_pb2
 from xinyu.wire.v1.contact_rpc import ContactStub
 from xinyu.wire.v1.group_rpc import GroupStub
 from xinyu.wire.v1.media_rpc import MediaStub
 from xinyu.wire.v1.message_rpc import MessageStub
+from xinyu_services.user.model import WebhookStatus, webhook_state
 
 
 class ContactFriendRows:
@@ -53,6 +56,27 @@ class MessageReceipts:
         await self._messages.choose_receipts(
             message_pb2.ChooseReceiptsRequest(user_id=user_id, is_hidden=is_hidden, revision=revision)
         )
+
+
+class MessageWebhooks:
+    """`xinyu_services.user.events.Webhooks` and `xinyu_services.user.bots.WebhookStates`."""
+
+    def __init__(self, messages: MessageStub) -> None:
+        self._messages = messages
+
+    async def choose(self, bot_id: int, url: str, revision: int) -> None:
+        await self._messages.choose_webhook(
+            message_pb2.ChooseWebhookRequest(bot_id=bot_id, url=url, revision=revision)
+        )
+
+    async def load(self, bot_ids: Sequence[int]) -> dict[int, WebhookStatus]:
+        page = await self._messages.load_webhooks(message_pb2.LoadWebhooksRequest(bot_ids=bot_ids))
+        return {
+            each.bot_id: WebhookStatus(
+                webhook_state(each.is_suspended, each.failure), each.failure, each.failing_since_ms
+            )
+            for each in page.webhooks
+        }
 
 
 class MediaPictures:

@@ -191,22 +191,33 @@ class UserServicer:
         return page
 
     async def create_bot(self, request: user_pb2.CreateBotRequest, context: Context) -> user_pb2.BotToken:
-        return _bot_token(await self._bots.create(request.user_id, request.name, request.avatar, context))
+        made = await self._bots.create(request.user_id, request.name, request.avatar, request.webhook_url, context)
+        return _bot_token(made)
 
     async def list_bots(self, request: user_pb2.UserRequest, context: Context) -> user_pb2.BotsPage:
         page = user_pb2.BotsPage()
-        for bot in await self._bots.list(request.user_id):
-            page.bots.add(bot_id=bot.bot_id, name=bot.name, avatar=bot.avatar, created_at_ms=bot.created_at_ms)
+        for bot, webhook in await self._bots.list(request.user_id):
+            page.bots.add(
+                bot_id=bot.bot_id,
+                name=bot.name,
+                avatar=bot.avatar,
+                created_at_ms=bot.created_at_ms,
+                webhook_url=bot.webhook_url,
+                webhook_state=webhook.state,
+                webhook_failure=webhook.failure,
+                webhook_failing_since_ms=webhook.failing_since_ms,
+            )
         return page
 
-    async def update_bot(self, request: user_pb2.UpdateBotRequest, context: Context) -> options_pb2.Empty:
+    async def update_bot(self, request: user_pb2.UpdateBotRequest, context: Context) -> user_pb2.UpdatedBot:
         values: dict[str, Any] = {}
         if request.HasField("name"):
             values["nickname"] = request.name
         if request.HasField("avatar"):
             values["avatar"] = request.avatar
-        await self._bots.update(request.user_id, request.bot_id, values)
-        return options_pb2.Empty()
+        url = request.webhook_url if request.HasField("webhook_url") else None
+        secret = await self._bots.update(request.user_id, request.bot_id, values, url, context)
+        return user_pb2.UpdatedBot(webhook_secret=secret)
 
     async def reset_bot_token(self, request: user_pb2.BotRequest, context: Context) -> user_pb2.BotToken:
         return _bot_token(await self._bots.reset_token(request.user_id, request.bot_id))
@@ -217,7 +228,7 @@ class UserServicer:
 
 
 def _bot_token(made: NewToken) -> user_pb2.BotToken:
-    return user_pb2.BotToken(bot_id=made.bot_id, token=made.token)
+    return user_pb2.BotToken(bot_id=made.bot_id, token=made.token, webhook_secret=made.webhook_secret)
 
 
 def _token(login: Login) -> user_pb2.Token:

@@ -155,7 +155,8 @@ class UserStore:
         c = cursor(connection)
         c.execute(
             self._dialect.sql(
-                "SELECT b.user_id, b.owner_id, a.nickname, a.avatar, b.token_expires_at_ms, b.created_at_ms "
+                "SELECT b.user_id, b.owner_id, a.nickname, a.avatar, b.token_expires_at_ms, b.created_at_ms, "
+                "b.webhook_url, b.webhook_revision "
                 f"FROM bot b JOIN user_account a ON a.user_id = b.user_id WHERE {where}"
             ),
             (value,),
@@ -174,6 +175,13 @@ class UserStore:
     def set_bot_expiry(self, connection: Connection, bot_id: int, token_expires_at_ms: int) -> None:
         cursor(connection).execute(
             self._dialect.sql("UPDATE bot SET token_expires_at_ms = ? WHERE user_id = ?"), (token_expires_at_ms, bot_id)
+        )
+
+    def set_webhook(self, connection: Connection, bot: Bot) -> None:
+        """Its address, and which one that is."""
+        cursor(connection).execute(
+            self._dialect.sql("UPDATE bot SET webhook_url = ?, webhook_revision = ? WHERE user_id = ?"),
+            (bot.webhook_url, bot.webhook_revision, bot.bot_id),
         )
 
     def delete_bot(self, connection: Connection, bot_id: int) -> None:

@@ -90,6 +90,17 @@ class BotSettings(_Section):
     per_user: int = Field(20, ge=0, le=100)
 
 
+class WebhookSettings(_Section):
+    """Webhooks of bots. The server POSTs to what users name."""
+
+    enabled: bool = False
+    # Off: to public addresses only, on the ports of http and https. On: to every address that this machine reaches, on
+    # any port; only where all who may have bots may reach them, too.
+    private_addresses: bool = False
+    # Of a delivery, its answer included.
+    timeout_s: float = Field(10.0, gt=0, le=60)
+
+
 class SmsSettings(_Section):
     """Codes by SMS, through the operator's own service (docs/http-api.md, "common")."""
 
@@ -328,6 +339,7 @@ class Config(BaseSettings):
     media: MediaSettings = MediaSettings()
     previews: PreviewSettings = PreviewSettings()
     bots: BotSettings = BotSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     emoticons: EmoticonSettings = EmoticonSettings()
     organize: OrganizeSettings = OrganizeSettings()
     notes: NoteSettings = NoteSettings()

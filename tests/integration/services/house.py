@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,10 +18,12 @@ from tests.database_storage import Storage
 from tests.integration.presence_room import presence_servicer
 from tests.integration.services.embedded_platform import EmbeddedPlatform, embedded_platform
 from tests.integration.services.media.media_room import MediaRoom
-from tests.integration.services.user.user_room import UserRoom
-from xinyu.base.config import MessageSettings
+from tests.integration.services.user.user_room import SERVER_SECRET, UserRoom
+from xinyu.base.config import MessageSettings, WebhookSettings
 from xinyu.base.errors import ErrorCode, XinYuError
 from xinyu.gateway.http.route import HttpCall, Route
+from xinyu.outward.fetch import Outward
+from xinyu.outward.signature import webhook_secret
 from xinyu.storage.id_blocks import IdBlocks
 from xinyu.storage.meta import load_epoch
 from xinyu.wire.v1 import (
@@ -64,6 +67,9 @@ from xinyu_services.message.search_index import SearchIndex
 from xinyu_services.message.service import MessageService
 from xinyu_services.message.store import MessageStore
 from xinyu_services.message.view import MessageView
+from xinyu_services.message.webhook_delivery import WebhookDelivery
+from xinyu_services.message.webhook_store import WebhookStore
+from xinyu_services.message.webhooks import Webhooks
 from xinyu_services.talk.events import TalkEvents
 from xinyu_services.talk.neighbours import RpcMessages, RpcOnline, RpcRemarks, RpcRows
 from xinyu_services.talk.rpc import TalkRpc
@@ -166,9 +172,27 @@ class House:
             settings,
         )
         index = SearchIndex(platform.database, store.terms)
-        events.attach(service, index)
-        search = MessageSearch(platform.database, store, store.terms, index, RpcOwnTalks(talks))
-        self.message_servicer = MessageRpc(service, search, view, directory, dispatcher, platform.clock)
+        webhook_store, own_talks = WebhookStore(platform.dialect), RpcOwnTalks(talks)
+        self.outward = Outward("XinYu test", is_allowed=lambda _address: True, any_port=True)
+        self.delivery = WebhookDelivery(
+            platform.database,
+            webhook_store,
+            store,
+            view,
+            directory,
+            self.outward,
+            platform.clock,
+            partial(webhook_secret, SERVER_SECRET),
+            WebhookSettings(enabled=True),
+        )
+        self.webhooks = Webhooks(
+            platform.database, store, webhook_store, own_talks, platform.clock, self.delivery.wake
+        )
+        events.attach(service, index, self.webhooks)
+        search = MessageSearch(platform.database, store, store.terms, index, own_talks)
+        self.message_servicer = MessageRpc(
+            service, search, self.webhooks, view, directory, dispatcher, platform.clock
+        )
         platform.network.serve(message_rpc.METHODS, self.message_servicer)
 
     def _talk(self, directory: Directory) -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from xinyu.base.clock import Clock, SystemClock
-from xinyu.base.config import MessageSettings
+from xinyu.base.config import MessageSettings, WebhookSettings
 from xinyu.base.errors import XinYuError
 from xinyu.delivery.dispatcher import Dispatcher
 from xinyu.delivery.outbox import Outbox
 from xinyu.delivery.routes import MemoryRoutes
 from xinyu.delivery.stream_relay import StreamRelay
+from xinyu.outward.fetch import Outward
+from xinyu.outward.signature import webhook_secret
 from xinyu.rpc.context import Context
 from xinyu.rpc.in_process import InProcessNetwork
 from xinyu.storage import lease
@@ -50,6 +53,9 @@ from xinyu_services.message.search_index import SearchIndex
 from xinyu_services.message.service import MessageService
 from xinyu_services.message.store import MessageStore
 from xinyu_services.message.view import MessageView
+from xinyu_services.message.webhook_delivery import WebhookDelivery
+from xinyu_services.message.webhook_store import WebhookStore
+from xinyu_services.message.webhooks import Webhooks
 from xinyu_services.talk.events import TalkEvents
 from xinyu_services.talk.neighbours import RpcMessages, RpcOnline, RpcRemarks, RpcRows
 from xinyu_services.talk.rpc import TalkRpc
@@ -58,6 +64,7 @@ from xinyu_services.talk.store import TalkStore
 from xinyu_services.talk.view import TalkView
 
 GATEWAY = "gateway-1"
+SECRET = b"s" * 32
 
 
 class Neighbours:
@@ -146,6 +153,8 @@ class Rooms:
         routes: Any = None,
         lanes: int = 1,
         relay: Callable[[str], StreamRelay | None] = lambda _room: None,
+        outward: Outward | None = None,
+        webhook_timeout_s: float = 60.0,
     ) -> None:
         clock = self.clock = clock or SystemClock()
         self.incarnation = incarnation
@@ -191,10 +200,26 @@ class Rooms:
             lanes,
         )
         self.index = SearchIndex(database, store.terms)
-        events.attach(self.service, self.index)
-        search = MessageSearch(database, store, store.terms, self.index, RpcOwnTalks(self.talks))
+        webhook_store, own_talks = WebhookStore(database.dialect), RpcOwnTalks(self.talks)
+        self.outward = outward or Outward("XinYu test", is_allowed=lambda _address: True, any_port=True)
+        self.delivery = WebhookDelivery(
+            database,
+            webhook_store,
+            store,
+            view,
+            directory,
+            self.outward,
+            clock,
+            partial(webhook_secret, SECRET),
+            WebhookSettings(enabled=True, timeout_s=webhook_timeout_s),
+            share=lambda: 1.0,
+        )
+        self.webhooks = Webhooks(database, store, webhook_store, own_talks, clock, self.delivery.wake)
+        events.attach(self.service, self.index, self.webhooks)
+        search = MessageSearch(database, store, store.terms, self.index, own_talks)
         self.network.serve(
-            message_rpc.METHODS, MessageRpc(self.service, search, view, directory, self.message_dispatcher, clock)
+            message_rpc.METHODS,
+            MessageRpc(self.service, search, self.webhooks, view, directory, self.message_dispatcher, clock),
         )
         talk_store, talk_view = TalkStore(database.dialect), TalkView(zone)
         talk_events = TalkEvents(database, talk_store, talk_view, self.routes)
@@ -238,6 +263,8 @@ class Rooms:
         await self.network.drain(5.0)
         await self.message_dispatcher.close()
         await self.talk_dispatcher.close()
+        await self.delivery.close()
+        await self.outward.close()
 
     async def settle(self) -> None:
         """Until everything that was committed has been handed on."""

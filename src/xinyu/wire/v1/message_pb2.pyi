@@ -1118,6 +1118,100 @@ class ChooseReceiptsRequest(_message.Message):
 Global___ChooseReceiptsRequest: _TypeAlias = ChooseReceiptsRequest  # noqa: Y015
 
 @_typing.final
+class ChooseWebhookRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOT_ID_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    bot_id: _builtins.int
+    url: _builtins.str
+    revision: _builtins.int
+    """a lower one than a former changes nothing"""
+    def __init__(
+        self,
+        *,
+        bot_id: _builtins.int = ...,
+        url: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_id", b"bot_id", "revision", b"revision", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChooseWebhookRequest: _TypeAlias = ChooseWebhookRequest  # noqa: Y015
+
+@_typing.final
+class LoadWebhooksRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        bot_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_ids", b"bot_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadWebhooksRequest: _TypeAlias = LoadWebhooksRequest  # noqa: Y015
+
+@_typing.final
+class WebhooksPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Webhook(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        BOT_ID_FIELD_NUMBER: _builtins.int
+        IS_SUSPENDED_FIELD_NUMBER: _builtins.int
+        FAILURE_FIELD_NUMBER: _builtins.int
+        FAILING_SINCE_MS_FIELD_NUMBER: _builtins.int
+        bot_id: _builtins.int
+        is_suspended: _builtins.bool
+        failure: _builtins.str
+        """of the last delivery, in words; "" = it was taken"""
+        failing_since_ms: _builtins.int
+        """0 = it does not fail"""
+        def __init__(
+            self,
+            *,
+            bot_id: _builtins.int = ...,
+            is_suspended: _builtins.bool = ...,
+            failure: _builtins.str = ...,
+            failing_since_ms: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_id", b"bot_id", "failing_since_ms", b"failing_since_ms", "failure", b"failure", "is_suspended", b"is_suspended"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    WEBHOOKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def webhooks(self) -> _containers.RepeatedCompositeFieldContainer[Global___WebhooksPage.Webhook]: ...
+    def __init__(
+        self,
+        *,
+        webhooks: _abc.Iterable[Global___WebhooksPage.Webhook] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["webhooks", b"webhooks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhooksPage: _TypeAlias = WebhooksPage  # noqa: Y015
+
+@_typing.final
 class ScheduleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

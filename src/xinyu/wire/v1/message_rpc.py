@@ -26,6 +26,8 @@ LOAD_ROSTER = Method("Message", "load_roster", 319, message_pb2.LoadRosterReques
 TYPING = Method("Message", "typing", 318, message_pb2.TypingRequest, options_pb2.Empty, 0.8, "/xinyu.wire.v1.Message/Typing")
 LOAD_READERS = Method("Message", "load_readers", 770, message_pb2.LoadReadersRequest, message_pb2.ReadersPage, 3.0, "/xinyu.wire.v1.Message/LoadReaders", repeatable=True)
 CHOOSE_RECEIPTS = Method("Message", "choose_receipts", 771, message_pb2.ChooseReceiptsRequest, options_pb2.Empty, 3.0, "/xinyu.wire.v1.Message/ChooseReceipts", repeatable=True)
+CHOOSE_WEBHOOK = Method("Message", "choose_webhook", 776, message_pb2.ChooseWebhookRequest, options_pb2.Empty, 10.0, "/xinyu.wire.v1.Message/ChooseWebhook", repeatable=True)
+LOAD_WEBHOOKS = Method("Message", "load_webhooks", 777, message_pb2.LoadWebhooksRequest, message_pb2.WebhooksPage, 3.0, "/xinyu.wire.v1.Message/LoadWebhooks", repeatable=True)
 SCHEDULE = Method("Message", "schedule", 772, message_pb2.ScheduleRequest, message_pb2.ScheduleResponse, 3.0, "/xinyu.wire.v1.Message/Schedule", repeatable=True)
 LIST_SCHEDULED = Method("Message", "list_scheduled", 773, message_pb2.ListScheduledRequest, message_pb2.ScheduledPage, 3.0, "/xinyu.wire.v1.Message/ListScheduled", repeatable=True)
 CANCEL_SCHEDULED = Method("Message", "cancel_scheduled", 774, message_pb2.CancelScheduledRequest, options_pb2.Empty, 3.0, "/xinyu.wire.v1.Message/CancelScheduled")
@@ -44,7 +46,7 @@ LOAD_FORWARDED = Method("Message", "load_forwarded", 741, message_pb2.LoadForwar
 SEARCH = Method("Message", "search", 361, message_pb2.SearchMessagesRequest, message_pb2.FoundPage, 10.0, "/xinyu.wire.v1.Message/Search", repeatable=True)
 
 SERVICE = "Message"
-METHODS = (LOAD_RECORDS, LOAD_HISTORY, HIDE, CLEAR_RECORDS, REVOKE, SEND, OPEN_TALK, CHANGE_PAIR, CHANGE_ROSTER, READ, LOAD_RANGE, LOAD_MEMBERS, LOAD_HEADS, SYNC_TALKS, LOAD_ROSTER, TYPING, LOAD_READERS, CHOOSE_RECEIPTS, SCHEDULE, LIST_SCHEDULED, CANCEL_SCHEDULED, SET_EXPIRY, WRITE_MESSAGE, TOUCH_MESSAGE, LOAD_FILE, FORWARD, EDIT, LOAD_VERSIONS, REACT, LOAD_REACTIONS, PIN, LOAD_PINS, LOAD_FORWARDED, SEARCH,)
+METHODS = (LOAD_RECORDS, LOAD_HISTORY, HIDE, CLEAR_RECORDS, REVOKE, SEND, OPEN_TALK, CHANGE_PAIR, CHANGE_ROSTER, READ, LOAD_RANGE, LOAD_MEMBERS, LOAD_HEADS, SYNC_TALKS, LOAD_ROSTER, TYPING, LOAD_READERS, CHOOSE_RECEIPTS, CHOOSE_WEBHOOK, LOAD_WEBHOOKS, SCHEDULE, LIST_SCHEDULED, CANCEL_SCHEDULED, SET_EXPIRY, WRITE_MESSAGE, TOUCH_MESSAGE, LOAD_FILE, FORWARD, EDIT, LOAD_VERSIONS, REACT, LOAD_REACTIONS, PIN, LOAD_PINS, LOAD_FORWARDED, SEARCH,)
 
 
 class MessageStub:
@@ -157,6 +159,18 @@ class MessageStub:
         self, request: message_pb2.ChooseReceiptsRequest, *, timeout_s: float | None = None, key: str = ""
     ) -> options_pb2.Empty:
         response: options_pb2.Empty = await self.channel.call(CHOOSE_RECEIPTS, request, timeout_s=timeout_s, key=key)
+        return response
+
+    async def choose_webhook(
+        self, request: message_pb2.ChooseWebhookRequest, *, timeout_s: float | None = None, key: str = ""
+    ) -> options_pb2.Empty:
+        response: options_pb2.Empty = await self.channel.call(CHOOSE_WEBHOOK, request, timeout_s=timeout_s, key=key)
+        return response
+
+    async def load_webhooks(
+        self, request: message_pb2.LoadWebhooksRequest, *, timeout_s: float | None = None, key: str = ""
+    ) -> message_pb2.WebhooksPage:
+        response: message_pb2.WebhooksPage = await self.channel.call(LOAD_WEBHOOKS, request, timeout_s=timeout_s, key=key)
         return response
 
     async def schedule(
@@ -292,6 +306,10 @@ class MessageServicer(Protocol):
     async def load_readers(self, request: message_pb2.LoadReadersRequest, context: Any) -> message_pb2.ReadersPage: ...
 
     async def choose_receipts(self, request: message_pb2.ChooseReceiptsRequest, context: Any) -> options_pb2.Empty: ...
+
+    async def choose_webhook(self, request: message_pb2.ChooseWebhookRequest, context: Any) -> options_pb2.Empty: ...
+
+    async def load_webhooks(self, request: message_pb2.LoadWebhooksRequest, context: Any) -> message_pb2.WebhooksPage: ...
 
     async def schedule(self, request: message_pb2.ScheduleRequest, context: Any) -> message_pb2.ScheduleResponse: ...
 

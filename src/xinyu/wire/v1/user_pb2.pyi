@@ -910,21 +910,25 @@ class CreateBotRequest(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     AVATAR_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     """its owner"""
     name: _builtins.str
     avatar: _builtins.str
     """URL or media id of an uploaded picture, "" = none"""
+    webhook_url: _builtins.str
+    """"" = none"""
     def __init__(
         self,
         *,
         user_id: _builtins.int = ...,
         name: _builtins.str = ...,
         avatar: _builtins.str = ...,
+        webhook_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "name", b"name", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "name", b"name", "user_id", b"user_id", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -961,11 +965,14 @@ class UpdateBotRequest(_message.Message):
     BOT_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     AVATAR_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     """its owner"""
     bot_id: _builtins.int
     name: _builtins.str
     avatar: _builtins.str
+    webhook_url: _builtins.str
+    """"" takes it away"""
     def __init__(
         self,
         *,
@@ -973,21 +980,46 @@ class UpdateBotRequest(_message.Message):
         bot_id: _builtins.int = ...,
         name: _builtins.str | None = ...,
         avatar: _builtins.str | None = ...,
+        webhook_url: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_name", b"_name", "avatar", b"avatar", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_name", b"_name", "_webhook_url", b"_webhook_url", "avatar", b"avatar", "name", b"name", "webhook_url", b"webhook_url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_name", b"_name", "avatar", b"avatar", "bot_id", b"bot_id", "name", b"name", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_name", b"_name", "_webhook_url", b"_webhook_url", "avatar", b"avatar", "bot_id", b"bot_id", "name", b"name", "user_id", b"user_id", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__avatar: _TypeAlias = _typing.Literal["avatar"]  # noqa: Y015
     _WhichOneofArgType__avatar: _TypeAlias = _typing.Literal["_avatar", b"_avatar"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
+    _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__avatar) -> _WhichOneofReturnType__avatar | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
 Global___UpdateBotRequest: _TypeAlias = UpdateBotRequest  # noqa: Y015
+
+@_typing.final
+class UpdatedBot(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_SECRET_FIELD_NUMBER: _builtins.int
+    webhook_secret: _builtins.str
+    """the new one, where a webhook was set"""
+    def __init__(
+        self,
+        *,
+        webhook_secret: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["webhook_secret", b"webhook_secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdatedBot: _TypeAlias = UpdatedBot  # noqa: Y015
 
 @_typing.final
 class BotToken(_message.Message):
@@ -995,17 +1027,21 @@ class BotToken(_message.Message):
 
     BOT_ID_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
+    WEBHOOK_SECRET_FIELD_NUMBER: _builtins.int
     bot_id: _builtins.int
     token: _builtins.str
+    webhook_secret: _builtins.str
+    """where a webhook was set"""
     def __init__(
         self,
         *,
         bot_id: _builtins.int = ...,
         token: _builtins.str = ...,
+        webhook_secret: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_id", b"bot_id", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_id", b"bot_id", "token", b"token", "webhook_secret", b"webhook_secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1019,10 +1055,19 @@ class Bot(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     AVATAR_FIELD_NUMBER: _builtins.int
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+    WEBHOOK_STATE_FIELD_NUMBER: _builtins.int
+    WEBHOOK_FAILURE_FIELD_NUMBER: _builtins.int
+    WEBHOOK_FAILING_SINCE_MS_FIELD_NUMBER: _builtins.int
     bot_id: _builtins.int
     name: _builtins.str
     avatar: _builtins.str
     created_at_ms: _builtins.int
+    webhook_url: _builtins.str
+    webhook_state: _builtins.str
+    """"" = none, ok, failing, suspended; unknown = it could not be asked"""
+    webhook_failure: _builtins.str
+    webhook_failing_since_ms: _builtins.int
     def __init__(
         self,
         *,
@@ -1030,10 +1075,14 @@ class Bot(_message.Message):
         name: _builtins.str = ...,
         avatar: _builtins.str = ...,
         created_at_ms: _builtins.int = ...,
+        webhook_url: _builtins.str = ...,
+        webhook_state: _builtins.str = ...,
+        webhook_failure: _builtins.str = ...,
+        webhook_failing_since_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "bot_id", b"bot_id", "created_at_ms", b"created_at_ms", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "bot_id", b"bot_id", "created_at_ms", b"created_at_ms", "name", b"name", "webhook_failing_since_ms", b"webhook_failing_since_ms", "webhook_failure", b"webhook_failure", "webhook_state", b"webhook_state", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -32,7 +32,7 @@ FINISH_OAUTH = Method("User", "finish_oauth", 526, user_pb2.FinishOAuthRequest, 
 DELETE_ACCOUNT = Method("User", "delete_account", 528, user_pb2.DeleteAccountRequest, options_pb2.Empty, 5.0, "/xinyu.wire.v1.User/DeleteAccount")
 CREATE_BOT = Method("User", "create_bot", 270, user_pb2.CreateBotRequest, user_pb2.BotToken, 5.0, "/xinyu.wire.v1.User/CreateBot", repeatable=True)
 LIST_BOTS = Method("User", "list_bots", 271, user_pb2.UserRequest, user_pb2.BotsPage, 3.0, "/xinyu.wire.v1.User/ListBots", repeatable=True)
-UPDATE_BOT = Method("User", "update_bot", 272, user_pb2.UpdateBotRequest, options_pb2.Empty, 5.0, "/xinyu.wire.v1.User/UpdateBot", repeatable=True)
+UPDATE_BOT = Method("User", "update_bot", 272, user_pb2.UpdateBotRequest, user_pb2.UpdatedBot, 5.0, "/xinyu.wire.v1.User/UpdateBot", repeatable=True)
 RESET_BOT_TOKEN = Method("User", "reset_bot_token", 273, user_pb2.BotRequest, user_pb2.BotToken, 5.0, "/xinyu.wire.v1.User/ResetBotToken")
 DELETE_BOT = Method("User", "delete_bot", 274, user_pb2.BotRequest, options_pb2.Empty, 5.0, "/xinyu.wire.v1.User/DeleteBot")
 BIND_OAUTH = Method("User", "bind_oauth", 527, user_pb2.BindOAuthRequest, user_pb2.Token, 5.0, "/xinyu.wire.v1.User/BindOAuth")
@@ -191,8 +191,8 @@ class UserStub:
 
     async def update_bot(
         self, request: user_pb2.UpdateBotRequest, *, timeout_s: float | None = None, key: str = ""
-    ) -> options_pb2.Empty:
-        response: options_pb2.Empty = await self.channel.call(UPDATE_BOT, request, timeout_s=timeout_s, key=key)
+    ) -> user_pb2.UpdatedBot:
+        response: user_pb2.UpdatedBot = await self.channel.call(UPDATE_BOT, request, timeout_s=timeout_s, key=key)
         return response
 
     async def reset_bot_token(
@@ -263,7 +263,7 @@ class UserServicer(Protocol):
 
     async def list_bots(self, request: user_pb2.UserRequest, context: Any) -> user_pb2.BotsPage: ...
 
-    async def update_bot(self, request: user_pb2.UpdateBotRequest, context: Any) -> options_pb2.Empty: ...
+    async def update_bot(self, request: user_pb2.UpdateBotRequest, context: Any) -> user_pb2.UpdatedBot: ...
 
     async def reset_bot_token(self, request: user_pb2.BotRequest, context: Any) -> user_pb2.BotToken: ...
 

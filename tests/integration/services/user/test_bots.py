@@ -114,7 +114,9 @@ async def test_lists_names_and_bounds(house: House) -> None:
     assert [(item["bot_id"], item["name"], item["avatar"]) for item in items] == [
         (bot, name, "") for bot, name in zip(made, ("One", "Two", "Three"), strict=True)
     ]
-    assert set(items[0]) == {"bot_id", "name", "avatar", "created_at"}
+    webhook = {"webhook_url", "webhook_state", "webhook_failure", "webhook_failing_since_ms"}
+    assert set(items[0]) == {"bot_id", "name", "avatar", "created_at"} | webhook
+    assert {items[0][name] for name in webhook} == {"", 0}
     await house.post("bot/update", ann, bot_id=made[0], name="Uno")
     await house.post("bot/update", ann, bot_id=made[1])
     await settled(house)

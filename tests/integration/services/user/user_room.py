@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.services.embedded_platform import EmbeddedPlatform
-from xinyu.base.config import AccountSettings, BotSettings
+from xinyu.base.config import AccountSettings, BotSettings, WebhookSettings
 from xinyu.base.token import AccessTokens
+from xinyu.outward.fetch import Outward
+from xinyu.outward.public_address import is_public
+from xinyu.outward.signature import webhook_secret
 from xinyu.storage.id_blocks import IdBlocks
 from xinyu.wire.v1 import contact_rpc, group_rpc, media_rpc, message_rpc, user_pb2, user_rpc
 from xinyu_services.user.bots import Bots
@@ -24,6 +27,7 @@ from xinyu_services.user.neighbours import (
     GroupLeaving,
     MediaPictures,
     MessageReceipts,
+    MessageWebhooks,
 )
 from xinyu_services.user.oauth import OAuth, Provider
 from xinyu_services.user.passwords import Passwords
@@ -32,6 +36,7 @@ from xinyu_services.user.service import UserService
 from xinyu_services.user.store import UserStore
 from xinyu_services.user.verification import Verification
 
+SERVER_SECRET = b"s" * 32
 QUICK = {"argon2_time_cost": 1, "argon2_memory_kib": 8, "argon2_parallelism": 1}
 
 
@@ -72,11 +77,14 @@ class UserRoom:
         self.store = UserStore(platform.dialect)
         contact = contact_rpc.ContactStub(platform.network.channel("user"))
         leaving = (GroupLeaving(group_rpc.GroupStub(platform.network.channel("user"))), ContactLeaving(contact))
-        receipts = MessageReceipts(message_rpc.MessageStub(platform.network.channel("user")))
-        self.events = UserEvents(platform.database, self.store, ContactFriendRows(contact), leaving, receipts)
+        messages = message_rpc.MessageStub(platform.network.channel("user"))
+        receipts, webhooks = MessageReceipts(messages), MessageWebhooks(messages)
+        self.events = UserEvents(
+            platform.database, self.store, ContactFriendRows(contact), leaving, receipts, webhooks
+        )
         self.dispatcher = platform.dispatcher("user", self.events)
         self.passwords = Passwords(settings, password_key())
-        self.tokens = AccessTokens(b"s" * 32, settings.token_ttl_s, platform.clock)
+        self.tokens = AccessTokens(SERVER_SECRET, settings.token_ttl_s, platform.clock)
         self.sender = RecordingSender(is_real=real_sms)
         self.mail = RecordingSender(is_real=real_mail)
         database, clock, ids = platform.database, platform.clock, IdBlocks("user", platform.database, platform.dialect)
@@ -114,7 +122,19 @@ class UserRoom:
         deletion = Deletion(database, self.store, credentials, logins, self.dispatcher, clock.now_ms)
         settings_of_bots = BotSettings(per_user=3)
         bots = Bots(
-            database, self.store, ids, self.service, self.tokens, logins, self.dispatcher, clock, settings_of_bots
+            database,
+            self.store,
+            ids,
+            self.service,
+            self.tokens,
+            logins,
+            self.dispatcher,
+            clock,
+            settings_of_bots,
+            WebhookSettings(enabled=True),
+            Outward("XinYu test", is_allowed=lambda address: is_public(address) or address.is_loopback, any_port=True),
+            webhooks,
+            partial(webhook_secret, SERVER_SECRET),
         )
         platform.network.serve(
             user_rpc.METHODS, UserServicer(self.service, credentials, verification, oauth, deletion, bots)
