@@ -281,19 +281,32 @@ class Emoticon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bot(msgspec.Struct, frozen=True, kw_only=True):
-    """One of one's own."""
+    """One of one's own. `webhook_state`: "" where it has no webhook, ok, failing (why and since when is beside it),
+    suspended, or unknown."""
 
     bot_id: Number
     name: str
     avatar: str = ""
     created_at: str = ""
+    webhook_url: str = ""
+    webhook_state: str = ""
+    webhook_failure: str = ""
+    webhook_failing_since_ms: Number = 0
 
 
 class BotToken(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bot logs in with: the `token` of its own Api or Client. It is told once."""
+    """What a bot logs in with: the `token` of its own Api or Client. It is told once, and so is what its webhook's
+    deliveries are signed with, where one was set."""
 
     bot_id: Number
     token: str
+    webhook_secret: str = ""
+
+
+class UpdatedBot(msgspec.Struct, frozen=True, kw_only=True):
+    """`webhook_secret`: of a webhook that was set; told once."""
+
+    webhook_secret: str = ""
 
 
 class LinkPreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -507,17 +520,20 @@ class Api:
 
     # ------------------------------------------------------------------ bots
 
-    async def create_bot(self, name: str, avatar: str = "") -> BotToken:
-        return await self.call_as(BotToken, "bot/create", {"name": name, "avatar": avatar})
+    async def create_bot(self, name: str, avatar: str = "", webhook_url: str = "") -> BotToken:
+        webhook = {"webhook_url": webhook_url} if webhook_url else {}
+        return await self.call_as(BotToken, "bot/create", {"name": name, "avatar": avatar} | webhook)
 
     async def bots(self) -> list[Bot]:
         return await self.call_items(Bot, "bot/list", {})
 
-    async def update_bot(self, bot_id: int, *, name: str | None = None, avatar: str | None = None) -> None:
-        values = {"name": name, "avatar": avatar}
-        await self.call(
-            "bot/update", {"bot_id": bot_id} | {key: value for key, value in values.items() if value is not None}
-        )
+    async def update_bot(
+        self, bot_id: int, *, name: str | None = None, avatar: str | None = None, webhook_url: str | None = None
+    ) -> UpdatedBot:
+        """Changes what is given. A `webhook_url` gets a new secret each time; "" takes the webhook away."""
+        values = {"name": name, "avatar": avatar, "webhook_url": webhook_url}
+        given = {key: value for key, value in values.items() if value is not None}
+        return await self.call_as(UpdatedBot, "bot/update", {"bot_id": bot_id} | given)
 
     async def reset_bot_token(self, bot_id: int) -> BotToken:
         return await self.call_as(BotToken, "bot/token-reset", {"bot_id": bot_id})

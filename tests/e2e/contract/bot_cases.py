@@ -62,6 +62,9 @@ async def create(world: World) -> Case:
             Refused({"name": "<b>"}, 400, "invalid"),
             Refused({"name": "n" * 65}, 400, "invalid"),
             Refused({"avatar": "http://evil.example/a.png"}, 400, "invalid"),
+            # Off, as an operator gets them; where they are on: tests/e2e/test_webhooks.py.
+            Refused({"webhook_url": "https://hook.example/"}, 403, "forbidden"),
+            Refused({"webhook_url": "https://hook.example/" + "a" * 2048}, 400, "invalid"),
             Refused({}, 403, "forbidden", by=BotPerson(ann, token)),
             Refused({}, 401, "unauthenticated", by=BotPerson(ann, token.removeprefix("bot_"))),
         ],
@@ -89,8 +92,9 @@ async def update(world: World) -> Case:
 
     return Case(
         ann,
-        {"bot_id": bot_id, "name": "Watch", "avatar": ""},
+        {"bot_id": bot_id, "name": "Watch", "avatar": "", "webhook_url": ""},
         refused=[
+            Refused({"webhook_url": "https://hook.example/"}, 403, "forbidden"),
             Refused({}, 404, "unknown_bot", by=stranger),
             Refused({"bot_id": ann.user_id}, 404, "unknown_bot"),
             Refused({"bot_id": 0}, 400, "invalid"),

@@ -110,13 +110,22 @@ async def test_bots(answers: Answers, api: Api) -> None:
     answers.by_path["/api/v1/bot/token-reset"] = {"bot_id": 7, "token": "bot_y"}
     answers.by_path["/api/v1/bot/list"] = {"items": [{"bot_id": 7, "name": "Clock", "avatar": "", "created_at": "t"}]}
     answers.by_path["/api/v1/bot/update"] = answers.by_path["/api/v1/bot/delete"] = {}
-    assert (await api.create_bot("Clock")).token == "bot_x"
+    made = await api.create_bot("Clock")
+    assert (made.token, made.webhook_secret) == ("bot_x", "")
     assert (await api.reset_bot_token(7)).token == "bot_y"
     assert [(bot.bot_id, bot.name) for bot in await api.bots()] == [(7, "Clock")]
-    await api.update_bot(7, name="Watch")
+    assert (await api.update_bot(7, name="Watch")).webhook_secret == ""
     await api.delete_bot(7)
     assert [body for _, _, body in answers.asked] == [
         {"name": "Clock", "avatar": ""}, {"bot_id": 7}, {}, {"bot_id": 7, "name": "Watch"}, {"bot_id": 7},
+    ]  # fmt: skip
+    url = "https://hook.example/"
+    answers.by_path["/api/v1/bot/create"] |= {"webhook_secret": "s1"}
+    answers.by_path["/api/v1/bot/update"] = {"webhook_secret": "s2"}
+    assert (await api.create_bot("Clock", webhook_url=url)).webhook_secret == "s1"
+    assert (await api.update_bot(7, webhook_url=url)).webhook_secret == "s2"
+    assert [body for _, _, body in answers.asked[5:]] == [
+        {"name": "Clock", "avatar": "", "webhook_url": url}, {"bot_id": 7, "webhook_url": url},
     ]  # fmt: skip
 
 

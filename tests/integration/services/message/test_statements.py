@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
+from tests.integration.services.message.webhook_receiver import receiving
 from tests.integration.services.rooms import GATEWAY, Rooms, target
 from tests.integration.services.traced_database import TracedDatabase
 from xinyu.base.config import MessageSettings
@@ -22,13 +23,15 @@ from xinyu_services.message.receipt_store import ReceiptStore
 from xinyu_services.message.scheduled_store import ScheduledStore
 from xinyu_services.message.search_store import SearchStore
 from xinyu_services.message.store import MessageStore
+from xinyu_services.message.webhook_store import WebhookStore
 from xinyu_services.talk.store import TalkStore
 
-STORES = (ExpiryStore, MessageStore, ReceiptStore, ScheduledStore, SearchStore, TalkStore)
+STORES = (ExpiryStore, MessageStore, ReceiptStore, ScheduledStore, SearchStore, TalkStore, WebhookStore)
 TABLES = {
     "talk", "talk_member", "message", "message_change", "message_hidden", "talk_session", "talk_version",
     "message_file", "message_edit", "message_reaction", "message_pin", "message_forward", "message_forward_token",
     "reader_choice", "scheduled_message", "scheduled_owner", "message_due", "message_term", "message_indexed",
+    "bot_webhook", "bot_webhook_talk",
     "m", "c", "h", "f", "r", "k", "t", "i", "b0", "b1", "b2",
 }  # fmt: skip
 
@@ -298,10 +301,46 @@ def fill_tables(connection: Connection) -> None:
         ("talk_version", "user_id, version", "seq, seq"),
         ("message_term", "talk_id, term, place, sequence", "10000 + seq % 50, seq % 7, seq, seq"),
         ("message_indexed", "talk_id, sequence", "seq, 3"),
+        (
+            "bot_webhook",
+            "bot_id, url, revision, state, due_at_ms, waiting_since_ms, claim, claimed_until_ms, delivery, batch, "
+            "failures, failing_since_ms, failure",
+            "seq, '', 1, 1, 3000000000000 + seq, 3000000000000 + seq, 0, 0, 0, '[]', 0, 0, ''",
+        ),
+        (
+            "bot_webhook_talk",
+            "bot_id, talk_id, sequence, waiting_since_ms",
+            "10000 + seq % 50, seq, 3, 3000000000000 + seq",
+        ),
     ):
         c.execute(f"INSERT INTO {table} ({columns}) SELECT {values} FROM seq_10001_to_15000")
         c.execute(f"ANALYZE TABLE {table}")
         c.fetchall()
+
+
+async def everything_of_webhooks(rooms: Rooms) -> None:
+    """A bot's webhook: set, told, left in a talk, and taken away."""
+    bot_id = 9
+    rooms.neighbours.users[bot_id], rooms.neighbours.groups[9] = "Bot", "Bots"
+    await rooms.befriend(1, bot_id)
+    await rooms.roster(9, [(1, 1, 1, 1), (bot_id, 1, 3, 1)])
+    async with receiving() as receiver:
+        for revision, url in enumerate((receiver.url, "", receiver.url), 1):
+            await rooms.messages.choose_webhook(
+                message_pb2.ChooseWebhookRequest(bot_id=bot_id, url=url, revision=revision)
+            )
+        await rooms.send(1, 1, bot_id, "told")
+        await rooms.send(1, 2, 9, "told")
+        await rooms.roster(9, [(bot_id, 2, 3, 2)])
+        await rooms.send(1, 2, 9, "not told")
+        await rooms.settle()
+        for _ in range(2):
+            await rooms.delivery.look()
+            await rooms.delivery.settle()
+        await rooms.send(1, 2, 9, "nobody to tell")
+        await rooms.settle()
+        assert receiver.texts(bot_id) == ["told", "told"]
+    await rooms.messages.load_webhooks(message_pb2.LoadWebhooksRequest(bot_ids=[bot_id]))
 
 
 async def everything_later(rooms: Rooms) -> None:
@@ -367,6 +406,7 @@ async def everything(rooms: Rooms) -> None:
             message_pb2.LoadReadersRequest(user_id=3 - asked.talk_mode, target=asked, msg_id=page[0]["msg_id"])
         )
     await everything_later(rooms)
+    await everything_of_webhooks(rooms)
     file = await rooms.send_file(1, 1, 2, "2026/11/28/a.bin")
     found = await rooms.messages.load_file(message_pb2.LoadFileRequest(user_id=2, msg_id=file["msg_id"]))
     assert found.key == "2026/11/28/a.bin"

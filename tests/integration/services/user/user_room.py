@@ -121,7 +121,7 @@ class UserRoom:
         )
         deletion = Deletion(database, self.store, credentials, logins, self.dispatcher, clock.now_ms)
         settings_of_bots = BotSettings(per_user=3)
-        bots = Bots(
+        bots = self.bots = Bots(
             database,
             self.store,
             ids,
