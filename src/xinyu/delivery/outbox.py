@@ -13,12 +13,15 @@ is no traffic. A row carries the incarnation of the process that wrote it:
 Both sorts are "remade": the events are read from the store as it is now. Handing on twice is harmless: devices drop
 what they hold, commands carry revisions.
 
-Invariants: a row is deleted only after its batch is done. Cost: one insert and one delete a transaction, whatever the
+Invariants: a row is deleted only after its batch is done. Each done row goes along with one transaction: lanes that
+deleted the same rows at once would wait for each other, and on MySQL meet in deadlocks. Where that transaction has not
+committed within five seconds, another one takes the row. Cost: one insert and one delete a transaction, whatever the
 number of events.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -36,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 # Done rows that one transaction deletes; the rest waits for the next.
 DELETE_LIMIT: Final = 500
+# After that its transaction counts as failed.
+LEAVING_S: Final = 5.0
 CLAIM_LIMIT: Final = 500
 OLD_AFTER_MS: Final = 5_000
 # More than a process knows at once: else it would see none of those that it does not know.
@@ -111,6 +116,7 @@ class Outbox:
         self._dialect = dialect
         self._clock = clock
         self._done: dict[int, None] = {}
+        self._leaving: dict[int, float] = {}  # done, and deleted by a transaction under way: since when
         self._open: dict[int, float] = {}  # handed to the dispatcher and not yet done: since when
         self.written = 0  # rows that this process has committed: traffic
 
@@ -118,13 +124,22 @@ class Outbox:
 
     def open(self) -> Batch:
         """A batch for the next transaction; it takes along what can be deleted."""
-        return Batch(self, tuple(row for row, _ in zip(self._done, range(DELETE_LIMIT), strict=False)))
+        now_s = self._clock.monotonic_s()
+        while self._leaving and now_s - next(iter(self._leaving.values())) >= LEAVING_S:
+            self._done[next(iter(self._leaving))] = None
+            del self._leaving[next(iter(self._leaving))]
+        rows = tuple(itertools.islice(self._done, DELETE_LIMIT))
+        for row_id in rows:
+            del self._done[row_id]
+            self._leaving[row_id] = now_s
+        return Batch(self, rows)
 
     def settled(self, batch: Batch) -> None:
         """The batch's transaction has committed."""
         batch.settle()
         for row_id in batch.deleted:
             self._done.pop(row_id, None)
+            self._leaving.pop(row_id, None)
         if batch.row_id:
             self.written += 1
             self._open[batch.row_id] = self._clock.monotonic_s()
@@ -137,7 +152,7 @@ class Outbox:
         return True
 
     def knows(self, row_id: int) -> bool:
-        return row_id in self._open or row_id in self._done
+        return row_id in self._open or row_id in self._done or row_id in self._leaving
 
     def forgotten(self, row_id: int) -> None:
         """The row stays, and is to be found again."""

@@ -35,7 +35,9 @@ local token_ms = 1000 / ARGV[1]
 local waits = {}
 for i = 1, #KEYS do
   local full_ms = math.max(now_ms, tonumber(redis.call('GET', KEYS[i]) or 0)) + ARGV[i + 2] * token_ms
-  redis.call('SET', KEYS[i], string.format('%.3f', full_ms), 'PX', math.ceil(full_ms - now_ms))
+  if full_ms > now_ms then
+    redis.call('SET', KEYS[i], string.format('%.3f', full_ms), 'PX', math.ceil(full_ms - now_ms))
+  end
   -- less than 10 us is what adding and subtracting leaves of a wait of nothing
   waits[i] = math.ceil(full_ms - now_ms - (ARGV[2] - 1) * token_ms - 0.01)
 end

@@ -69,6 +69,7 @@ async def test_buckets_are_emptied_owe_and_fill_again(cache: Cache) -> None:
     assert await cache.debit({"a": 1, "b": 4, "c": 2}, 1 / token_s, 3) == owes
     assert await cache.debit({"c": 0}, 1 / token_s, 3) == {}
     assert await cache.debit({}, 1.0, 3) == {}
+    assert await cache.debit({"full": 0}, 1.0, 3) == {}
     assert set(await cache.debit({"quick": 8}, 20.0, 3)) == {"quick"}
     async with asyncio.timeout(20):
         while await cache.debit({"quick": 0}, 20.0, 3):

@@ -56,13 +56,14 @@ async def test_a_server_that_hangs_holds_nobody_up_for_long(monkeypatch: pytest.
             assert server.pid is not None
             os.kill(server.pid, signal.SIGSTOP)
             try:
-                # Two of them were sent, and may be carried out yet; the others never came to it.
+                # Two of them were sent, and may be carried out yet (or more, where these end a moment before the rest);
+                # the others never came to it.
                 calls = [link.run(COUNT, [f"{link.prefix}n"], changes=True) for _ in range(10)]
                 outcomes = await asyncio.gather(*calls, return_exceptions=True)
                 assert all(isinstance(error, XinYuError) for error in outcomes)
                 codes = [error.code for error in outcomes if isinstance(error, XinYuError)]
-                assert codes.count(INTERRUPTED) == 2
-                assert codes.count(UNAVAILABLE) == 8
+                assert codes.count(INTERRUPTED) >= 2
+                assert codes.count(INTERRUPTED) + codes.count(UNAVAILABLE) == 10
                 # From now on it is tried by one at a time, and by nobody until the pause is over.
                 monkeypatch.setattr(link, "_paused_until_s", 0.0)
                 trying = asyncio.create_task(link.execute("GET", "x"))
