@@ -19,7 +19,7 @@ import { icon } from "./icons.js";
 import { mentionedNames, mentionsOf, mentionsUser } from "./mention-marks.js";
 import { MentionMembers } from "./mention-members.js";
 import { mentionsIn } from "./mention-text.js";
-import { bodyOf, digestOf, SENT_TYPES, VOTE } from "./message-content.js";
+import { bodyOf, digestOf, SENT_TYPES, TEXT, VOTE } from "./message-content.js";
 import { openMessageMenu, openQuoted } from "./message-menu.js";
 import { bubbleView, isLine, lineView, recordLineText } from "./message-view.js";
 import { PinsBar } from "./pins-bar.js";
@@ -30,6 +30,7 @@ import { openScheduled } from "./schedule-dialogs.js";
 import { strings } from "./strings.js";
 import { dayOf, dayText, listText } from "./time-text.js";
 import { toast, toastError } from "./toast.js";
+import { previewedAddress } from "./web-address.js";
 import { GROUP, PAIR } from "./xinyu.js";
 
 const PAGE_NUMBERS = 40;
@@ -138,11 +139,17 @@ export class ChatView {
     client.addEventListener("outgoing", this.onOutgoing);
     client.addEventListener("connection", this.onConnection);
     client.addEventListener("read", this.onRead);
-    this.hints = [typing, presence, client.votes];
+    this.hints = [typing, presence, client.votes, client.previews];
     for (const hints of this.hints) hints.addEventListener("change", this.soon);
     document.addEventListener("visibilitychange", this.onVisible);
     window.addEventListener("focus", this.onVisible);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    this.sight = new IntersectionObserver(
+      (seen) => {
+        for (const { target, isIntersecting } of seen) client.previews.see(target.dataset.address, isIntersecting);
+      },
+      { root: this.scroller },
+    );
     this.resizes = new ResizeObserver(() => {
       if (this.isAtBottom) this.toBottom(false);
     });
@@ -174,6 +181,7 @@ export class ChatView {
     const before = this.anchor();
     if (row && talk) this.chooseWindow();
     reconcile(this.log, row && talk ? this.items() : []);
+    for (const node of this.log.querySelectorAll("[data-address]")) this.sight.observe(node);
     this.drawTop();
     if (this.isAtBottom) this.toBottom(false);
     else this.restore(before);
@@ -323,6 +331,8 @@ export class ChatView {
     const joins = (other) =>
       other && !isLine(other.record) && other.record.from_id === record.from_id && Math.abs(other.atMs - atMs) < RUN_MS && dayOf(other.atMs) === dayOf(atMs);
     const isOwn = record.from_id === client.uid;
+    const isText = record.msg_type === TEXT && state === "sent";
+    const address = isText ? previewedAddress(String(bodyOf(record).content ?? "")) : "";
     const message = {
       msgId: record.msg_id,
       fromId: record.from_id,
@@ -342,6 +352,8 @@ export class ChatView {
       isPicked: this.picked ? this.picked.has(record.msg_id) : null,
       isPinned: client.isPinned(this.row, record),
       readBy: this.readByText(record),
+      address,
+      preview: address ? client.previews.of(address) : null,
       mentioned: this.mentionedNames(record),
       mentionsMe: mentionsUser(record, client.uid),
     };
@@ -698,6 +710,8 @@ export class ChatView {
     document.removeEventListener("visibilitychange", this.onVisible);
     window.removeEventListener("focus", this.onVisible);
     this.resizes.disconnect();
+    this.sight.disconnect();
+    this.client.previews.wanted.clear();
     this.client.closeTalk(this.talkId);
   }
 }

@@ -6,9 +6,9 @@ import { placesOf } from "./mention-text.js";
 import { bodyOf, CARD, CODE, digestOf, FORWARD, IMAGE, LOCATION, MIXED, NOTICE, TEXT, VOTE } from "./message-content.js";
 import { strings } from "./strings.js";
 import { voteView } from "./vote-view.js";
+import { addressesIn } from "./web-address.js";
 
 const PREVIEW_LINES = 4;
-const LINK = /https?:\/\/[^\s<>"']+[^\s<>"'.,:;!?)\]}]/g;
 
 /**
  * @param {object} record
@@ -74,7 +74,7 @@ function mixedView({ items }) {
 function linked(text, mentioned = []) {
   const parts = [];
   let at = 0;
-  for (const match of text.matchAll(LINK)) {
+  for (const match of addressesIn(text)) {
     parts.push(...marked(text.slice(at, match.index), mentioned));
     parts.push(h("a", { href: match[0], target: "_blank", rel: "noopener noreferrer" }, match[0]));
     at = match.index + match[0].length;

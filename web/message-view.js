@@ -2,6 +2,7 @@
 import { avatar } from "./avatar.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { linkCard } from "./link-card.js";
 import { bodyView } from "./message-body.js";
 import { isRevoked, isSystemLine, quoteOf, revokedSentence, systemSentence } from "./message-content.js";
 import { reactionsView } from "./reactions-view.js";
@@ -43,6 +44,8 @@ export function recordLineText(record, uid) {
  * @param {boolean | null} message.isPicked while messages are being picked: whether this one is
  * @param {string[]} message.mentioned who is mentioned, by name
  * @param {boolean} message.mentionsMe or everybody
+ * @param {string} message.address the web address that is previewed; "" = none
+ * @param {object | null} message.preview what is known of it
  * @param {string} message.readBy how many have read it, in words; "" = not shown
  * @param {object} actions {openMenu, retry, discard, download, openCard, openForward, vote, finishVote, react, openQuote, openEdits, pick, openReaders}
  */
@@ -66,7 +69,13 @@ export function bubbleView(message, actions) {
   const upload = percent === null || state === "failed" ? null : { percent, cancel: actions.discard };
   return h(
     "li",
-    { class: classes.filter(Boolean).join(" "), "data-msg-id": msgId, "data-sequence": record.sequence || null, "data-state": state },
+    {
+      class: classes.filter(Boolean).join(" "),
+      "data-msg-id": msgId,
+      "data-sequence": record.sequence || null,
+      "data-state": state,
+      "data-address": message.address || null,
+    },
     isPicked !== null && isStored && pickBox(message, actions),
     showsFace && h("span", { class: "message-face" }, isLast && avatar({ id: fromId, name, url: face, size: "is-small" })),
     h(
@@ -81,6 +90,7 @@ export function bubbleView(message, actions) {
           { class: "bubble" },
           quoteView(record, actions),
           bodyView(record, { upload, vote, mentioned: message.mentioned }, actions),
+          message.preview && linkCard(message.address, message.preview),
           metaView(message, actions),
         ),
         isStored && isPicked === null && menuButton,

@@ -15,6 +15,7 @@ import { ApiError } from "./api-error.js";
 import { Catchup } from "./catchup.js";
 import { Connection } from "./connection.js";
 import { GroupApplications } from "./group-applications.js";
+import { LinkPreviews } from "./link-previews.js";
 import { Outgoing } from "./outgoing.js";
 import { People } from "./people.js";
 import { Replica } from "./replica.js";
@@ -78,6 +79,7 @@ export class XinYu extends EventTarget {
       onChange: (talkId) => this.emit("outgoing", { talk_id: talkId }),
     });
     this.votes = new Votes(this);
+    this.previews = new LinkPreviews((url) => this.call("message/preview", { url }));
     this.applications = new GroupApplications(this);
     this.typingToldAt = new Map();
     this.reading = new Set();
@@ -97,6 +99,7 @@ export class XinYu extends EventTarget {
     this.catchup.disconnected();
     this.outgoing.setOnline(false);
     this.uploads.stop();
+    this.previews.stop();
     this.store.close();
   }
 
@@ -124,6 +127,7 @@ export class XinYu extends EventTarget {
   connectionChanged(state) {
     if (state.name !== "connected") this.catchup.disconnected();
     this.outgoing.setOnline(state.name === "connected");
+    this.previews.setOnline(state.name === "connected");
     if (state.name === "waiting") this.config = undefined; // a restarted server may have moved
     this.emit("connection", state);
   }

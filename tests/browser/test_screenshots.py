@@ -11,9 +11,20 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import Arrive
 from tests.browser.person import PHONE, Person
+from tests.browser.test_media import picture
+from tests.browser.test_previews import offer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PAGES = {
+    "https://example.org/trails/lake": {
+        "title": "Around the lake",
+        "description": "Twelve kilometres, flat all the way. The path begins at the station and ends there, and "
+        "there is cake in the middle of it.",
+        "image": "https://pictures.example/lake.png",
+    },
+    "https://example.org/trails/hill": {"title": "Up the hill"},
+}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -186,6 +197,31 @@ async def test_pictures_of_a_group_that_is_run(arrive: Arrive, tmp_path: Path) -
     await bob.pick("Group details")
     await expect(bob.dialog("Group details").locator(".group-head")).to_be_visible()
     await shoot(bob, tmp_path, "group-phone-dark")
+
+
+async def test_pictures_of_previews(arrive: Arrive, tmp_path: Path) -> None:
+    alice = await arrive("Alice")
+    bob = await arrive("Bob", viewport=PHONE, device_scale_factor=2, has_touch=True, is_mobile=True)
+    for person in (alice, bob):
+        await offer(person, PAGES.get)
+        await person.page.route(
+            "https://pictures.example/lake.png",
+            lambda route: route.fulfill(body=picture(160, 160), content_type="image/png"),
+        )
+    await alice.befriend(bob)
+    await alice.open_chat("Bob")
+    await bob.open_chat("Alice")
+    await alice.say("Shall we? https://example.org/trails/lake")
+    await expect(bob.log.locator(".link-card")).to_have_count(1)
+    await bob.say("Or this one: https://example.org/trails/hill")
+    await expect(alice.log.locator(".link-card")).to_have_count(2)
+    for person in (alice, bob):
+        await expect(person.page.locator(".toast")).to_have_count(0)
+        await expect(person.log.locator(".link-card-picture")).to_have_js_property("naturalWidth", 160)
+    await shoot(alice, tmp_path, "previews-desktop")
+    await shoot(bob, tmp_path, "previews-phone")
+    await bob.page.emulate_media(color_scheme="dark")
+    await shoot(bob, tmp_path, "previews-phone-dark")
 
 
 async def test_pictures_of_mentions(arrive: Arrive, tmp_path: Path) -> None:
