@@ -12,6 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar, copy_context
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -185,7 +186,7 @@ class Process:
             cache=MemoryCache(clock),
             blobs=cast(Any, None),  # nor sends a file
             tokens=cast(Any, None),  # nobody logs in here
-            keys=cast(Any, None),
+            keys=cast(Any, SimpleNamespace(token_secret=b"s" * 32)),
             incarnation=incarnation,
             servicers=network,
             channel=network.channel,

@@ -57,7 +57,7 @@ async def create(world: World) -> Case:
 
     return Case(
         ann,
-        {"name": "Alarm", "avatar": url},
+        {"name": "Alarm", "avatar": url, "webhook_url": ""},
         refused=[
             Refused({"name": "<b>"}, 400, "invalid"),
             Refused({"name": "n" * 65}, 400, "invalid"),
