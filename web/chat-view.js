@@ -7,6 +7,7 @@
  * server only while the page is visible and the bottom is in view.
  */
 import { avatar } from "./avatar.js";
+import { botMark } from "./bot-mark.js";
 import { openCard } from "./card-dialog.js";
 import { openChatMenu, openSendMenu } from "./chat-menu.js";
 import { Composer } from "./composer.js";
@@ -66,6 +67,7 @@ export class ChatView {
     this.rosterChange = -1;
 
     this.title = h("h1", { class: "chat-title" });
+    this.botMark = botMark();
     this.subtitle = h("p", { class: "chat-subtitle" });
     this.face = h("span", { class: "chat-face" });
     const details = h("button", { class: "icon-button", type: "button", "aria-label": strings.chatDetails, "aria-haspopup": "menu" }, icon("more"));
@@ -106,7 +108,12 @@ export class ChatView {
         { class: "chat-header" },
         h("button", { class: "icon-button back-button", type: "button", "aria-label": strings.back, onclick: actions.back }, icon("back")),
         this.face,
-        h("div", { class: "chat-heading" }, this.title, this.subtitle),
+        h(
+          "div",
+          { class: "chat-heading" },
+          h("div", { class: "chat-title-row" }, this.title, this.botMark),
+          this.subtitle,
+        ),
         this.membersButton,
         details,
       ),
@@ -139,7 +146,7 @@ export class ChatView {
     client.addEventListener("outgoing", this.onOutgoing);
     client.addEventListener("connection", this.onConnection);
     client.addEventListener("read", this.onRead);
-    this.hints = [typing, presence, client.votes, client.previews];
+    this.hints = [typing, presence, client.votes, client.previews, client.bots];
     for (const hints of this.hints) hints.addEventListener("change", this.soon);
     document.addEventListener("visibilitychange", this.onVisible);
     window.addEventListener("focus", this.onVisible);
@@ -220,6 +227,7 @@ export class ChatView {
       this.faceKey = faceKey;
       this.face.replaceChildren(avatar({ id: row.to_from_id, name: face.name, url: face.avatar, isGroup }));
     }
+    this.botMark.hidden = isGroup || !client.bots.isRobot(row.to_from_id);
     this.membersButton.hidden = !isGroup;
     this.composer.block(this.blockedReason());
     this.drawScheduled(row);
@@ -339,6 +347,7 @@ export class ChatView {
       isOwn,
       name: client.people.name(record.from_id) || record.nickname || `${strings.userFallback} ${record.from_id}`,
       face: client.people.avatar(record.from_id) || record.avatar || "",
+      isBot: client.bots.isRobot(record.from_id),
       showsFace: isGroup && !isOwn,
       isFirst: !joins(before),
       isLast: !joins(after),

@@ -1,5 +1,6 @@
 /** Requests and applications that wait for an answer, the user's friends, and the way to public groups. */
 import { avatar } from "./avatar.js";
+import { botMark } from "./bot-mark.js";
 import { h, reconcile } from "./dom.js";
 import { icon } from "./icons.js";
 import { renderSoon } from "./render-soon.js";
@@ -44,19 +45,25 @@ export class ContactsView {
     this.soon = renderSoon(() => this.draw());
     client.addEventListener("change", this.soon);
     client.applications.addEventListener("change", this.soon);
+    client.bots.addEventListener("change", this.soon);
     this.draw();
   }
 
   draw() {
     const requests = this.client.requests();
     const friends = this.client.friends();
+    const { bots } = this.client;
     reconcile(
       this.requests,
       requests.map((row) => ({ key: String(row.id), signature: JSON.stringify(row), build: () => this.request(row) })),
     );
     reconcile(
       this.friends,
-      friends.map((row) => ({ key: String(row.user_id), signature: JSON.stringify(row), build: () => this.friend(row) })),
+      friends.map((row) => {
+        const isBot = bots.isRobot(row.user_id);
+        const signature = JSON.stringify([row, isBot]);
+        return { key: String(row.user_id), signature, build: () => this.friend(row, isBot) };
+      }),
     );
     const { items } = this.client.applications;
     reconcile(
@@ -87,7 +94,7 @@ export class ContactsView {
     ]);
   }
 
-  friend(row) {
+  friend(row, isBot) {
     const name = row.remark || row.nickname;
     return h(
       "li",
@@ -102,6 +109,7 @@ export class ContactsView {
           h("span", { class: "person-name" }, name),
           (row.remark || row.motto) && h("span", { class: "person-detail" }, row.remark ? row.nickname : row.motto),
         ),
+        isBot && botMark(),
       ),
     );
   }
@@ -117,6 +125,7 @@ export class ContactsView {
   dispose() {
     this.client.removeEventListener("change", this.soon);
     this.client.applications.removeEventListener("change", this.soon);
+    this.client.bots.removeEventListener("change", this.soon);
   }
 }
 

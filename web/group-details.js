@@ -4,6 +4,7 @@ import { confirmDialog, openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { area, choice, field, toggle } from "./field.js";
 import { openMembers, OWNER, ownRole } from "./group-members.js";
+import { pictureField } from "./picture-field.js";
 import { strings } from "./strings.js";
 import { toast, toastError } from "./toast.js";
 import { openVotes } from "./vote-dialogs.js";
@@ -117,24 +118,12 @@ export async function openGroupDetails(client, row) {
   }
 
   function settings(detail, isOwner) {
-    let picture = detail.avatar;
-    const face = h("span", {});
-    const drawFace = () => face.replaceChildren(avatar({ id: groupId, name: detail.group_name, url: picture, isGroup: true }));
-    drawFace();
-    const file = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif", hidden: true, "aria-label": strings.changePicture });
-    file.addEventListener("change", async () => {
-      try {
-        picture = (await client.uploadPicture(file.files[0])).src;
-        drawFace();
-      } catch (error) {
-        toastError(error);
-      }
-    });
+    const picture = pictureField(client, { id: groupId, name: detail.group_name, url: detail.avatar, isGroup: true });
     const form = h(
       "form",
       { class: "form", "aria-label": strings.groupSettings },
       h("h3", { class: "section-title" }, strings.groupSettings),
-      h("div", { class: "profile-picture" }, face, h("button", { class: "button", type: "button", onclick: () => file.click() }, strings.changePicture), file),
+      picture.node,
       field({ name: "group_name", label: strings.groupName, maxlength: NAME_MAX, value: detail.group_name, autocomplete: "off" }),
       area({ name: "profile", label: strings.groupProfile, maxlength: PROFILE_MAX, value: detail.profile }),
       h("button", { class: "button is-primary is-wide", type: "submit" }, strings.save),
@@ -144,7 +133,8 @@ export async function openGroupDetails(client, row) {
       const { group_name, profile } = form.elements;
       if (!group_name.value.trim()) return void toast(strings.noGroupName, "is-error");
       document.activeElement?.blur();
-      change("group/setting", { group_name: group_name.value.trim(), profile: profile.value.trim(), avatar: picture });
+      const fields = { group_name: group_name.value.trim(), profile: profile.value.trim(), avatar: picture.url() };
+      change("group/setting", fields);
     });
     const flip = (path) => (event) => change(path, { action: event.target.checked ? YES : NO });
     return h(

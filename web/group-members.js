@@ -1,5 +1,6 @@
 /** The members of a group with their roles; what the user may do to each depends on his own. */
 import { avatar } from "./avatar.js";
+import { botMark } from "./bot-mark.js";
 import { confirmDialog, openDialog } from "./dialog.js";
 import { h, reconcile } from "./dom.js";
 import { openInvite } from "./group-dialogs.js";
@@ -86,6 +87,7 @@ export function openMembers(client, row) {
       { class: "person" },
       avatar({ id: userId, name, url: client.people.avatar(userId) }),
       h("span", { class: "person-text" }, h("span", { class: "person-name" }, shown)),
+      client.bots.isRobot(userId) && botMark(),
       isMuted && h("span", { class: "role" }, strings.memberMuted),
       strings.roles[role] && h("span", { class: "role" }, strings.roles[role]),
       items && menuButton(name, items),

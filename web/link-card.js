@@ -6,9 +6,10 @@ import { h } from "./dom.js";
  * @param {{title: string, description: string, image: string}} preview
  */
 export function linkCard(address, { title, description, image }) {
+  const kind = image ? "link-card has-picture" : "link-card";
   return h(
     "a",
-    { class: image ? "link-card has-picture" : "link-card", href: address, target: "_blank", rel: "noopener noreferrer" },
+    { class: kind, href: address, target: "_blank", rel: "noopener noreferrer" },
     h(
       "span",
       { class: "link-card-text" },

@@ -1,5 +1,6 @@
 /** The conversation list: pinned first, then newest, with digest, time and unread number; and the search over all. */
 import { avatar } from "./avatar.js";
+import { botMark } from "./bot-mark.js";
 import { h, reconcile } from "./dom.js";
 import { icon } from "./icons.js";
 import { hasUnreadMention } from "./mention-marks.js";
@@ -8,7 +9,7 @@ import { renderSoon } from "./render-soon.js";
 import { KEYWORD_MAX, SearchResults } from "./search-results.js";
 import { strings } from "./strings.js";
 import { completeText, listText } from "./time-text.js";
-import { GROUP } from "./xinyu.js";
+import { GROUP, PAIR } from "./xinyu.js";
 
 const UNREAD_SHOWN_MAX = 99;
 
@@ -100,7 +101,7 @@ export class ListView {
   }
 
   entry(row, face) {
-    const { replica, outgoing, uid, people } = this.client;
+    const { replica, outgoing, uid, people, bots } = this.client;
     const record = replica.newestRecord(row.talk_id);
     const waiting = outgoing.of(row.talk_id).at(-1);
     const unread = replica.unread(row.talk_id);
@@ -129,6 +130,7 @@ export class ListView {
       time: atMs ? listText(atMs) : "",
       unread,
       isMentioned: unread > 0 && row.talk_mode === GROUP && hasUnreadMention(replica.talks.get(row.talk_id), uid),
+      isBot: row.talk_mode === PAIR && bots.isRobot(row.to_from_id),
       isPinned: row.is_top === 1 ? 1 : 0,
       isMuted: row.is_disturb === 1,
       isOpen: row.talk_id === this.openTalkId,
@@ -136,7 +138,7 @@ export class ListView {
     };
   }
 
-  item({ row, face, digest, kind, atMs, time, unread, isMentioned, isPinned, isMuted, isOpen, isOnline }) {
+  item({ row, face, digest, kind, atMs, time, unread, isMentioned, isBot, isPinned, isMuted, isOpen, isOnline }) {
     const unreadText = unread > UNREAD_SHOWN_MAX ? `${UNREAD_SHOWN_MAX}+` : String(unread);
     return h(
       "li",
@@ -161,6 +163,7 @@ export class ListView {
             "span",
             { class: "talk-item-top" },
             h("span", { class: "talk-item-name" }, face.name),
+            isBot && botMark(),
             isMuted && h("span", { class: "talk-item-mark", title: strings.muted }, icon("muted")),
             isPinned === 1 && h("span", { class: "talk-item-mark", title: strings.pinned }, icon("pin")),
             atMs > 0 && h("time", { class: "talk-item-time", title: completeText(atMs) }, time),

@@ -83,6 +83,7 @@ export class MainView {
   }
 
   showTab(isContacts) {
+    if (isContacts) this.client.bots.know();
     this.listView.node.hidden = isContacts;
     this.contactsView.node.hidden = !isContacts;
     this.chatsTab.node.setAttribute("aria-current", isContacts ? "false" : "page");

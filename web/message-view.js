@@ -1,5 +1,6 @@
 /** One line of a chat: a bubble, a system sentence, a day, or the mark above what is unread. */
 import { avatar } from "./avatar.js";
+import { botMark } from "./bot-mark.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { linkCard } from "./link-card.js";
@@ -31,6 +32,7 @@ export function recordLineText(record, uid) {
  * @param {boolean} message.isOwn
  * @param {string} message.name the sender's name
  * @param {string} message.face the sender's avatar URL
+ * @param {boolean} message.isBot whether the sender is a program
  * @param {boolean} message.showsFace group chats: the sender beside the bubble
  * @param {boolean} message.isFirst first of a run of one sender
  * @param {boolean} message.isLast last of it
@@ -81,7 +83,7 @@ export function bubbleView(message, actions) {
     h(
       "div",
       { class: "message-main" },
-      showsFace && isFirst && h("span", { class: "message-sender" }, name),
+      showsFace && isFirst && h("span", { class: "message-sender" }, name, message.isBot && botMark()),
       h(
         "div",
         { class: "bubble-row" },

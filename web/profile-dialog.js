@@ -1,8 +1,9 @@
 /** One's own profile and login: name, words about oneself, picture, what others see of reading, password, the end of all logins. */
-import { avatar } from "./avatar.js";
+import { openBots } from "./bots-dialog.js";
 import { confirmDialog, openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { field, toggle } from "./field.js";
+import { pictureField } from "./picture-field.js";
 import { PASSWORD_MAX, PASSWORD_MIN } from "./sign-in-view.js";
 import { strings } from "./strings.js";
 import { toast, toastError } from "./toast.js";
@@ -12,26 +13,12 @@ const MOTTO_MAX = 255;
 /** @param {import("./xinyu.js").XinYu} client */
 export function openProfile(client) {
   const user = client.replica.rows.user.get("user")?.user_info ?? { nickname: client.nickname, motto: "", avatar: "" };
-  let picture = user.avatar;
-
-  const face = h("span", { class: "profile-face" });
-  const drawFace = () => face.replaceChildren(avatar({ id: client.uid, name: user.nickname, url: picture }));
-  const file = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif", hidden: true, "aria-label": strings.changePicture });
-  file.addEventListener("change", async () => {
-    try {
-      picture = (await client.uploadPicture(file.files[0])).src;
-      drawFace();
-    } catch (error) {
-      toastError(error);
-    }
-  });
-  drawFace();
-
+  const picture = pictureField(client, { id: client.uid, name: user.nickname, url: user.avatar });
   const save = h("button", { class: "button is-primary is-wide", type: "submit" }, strings.save);
   const profile = h(
     "form",
     { class: "form", "aria-label": strings.profile },
-    h("div", { class: "profile-picture" }, face, h("button", { class: "button", type: "button", onclick: () => file.click() }, strings.changePicture), file),
+    picture.node,
     field({ name: "nickname", label: strings.nickname, maxlength: 30, value: user.nickname }),
     field({ name: "motto", label: strings.motto, maxlength: MOTTO_MAX, value: user.motto }),
     save,
@@ -45,6 +32,7 @@ export function openProfile(client) {
     h("button", { class: "button is-wide", type: "submit" }, strings.changePassword),
   );
   const exported = h("button", { class: "link", type: "button", onclick: () => client.downloadExport() }, strings.exportData);
+  const bots = h("button", { class: "link", type: "button", onclick: () => openBots(client) }, strings.bots);
   const everywhere = h("button", { class: "link", type: "button" }, strings.logOutEverywhere);
   const receipts = toggle({
     name: "read_receipts",
@@ -61,7 +49,7 @@ export function openProfile(client) {
       }
     },
   });
-  const { close } = openDialog(strings.profile, profile, receipts, password, exported, everywhere);
+  const { close } = openDialog(strings.profile, profile, receipts, password, bots, exported, everywhere);
 
   profile.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -69,7 +57,9 @@ export function openProfile(client) {
     if (!nickname.trim()) return void toast(strings.noNickname, "is-error");
     save.disabled = true;
     try {
-      await client.call("user/detail-update", { nickname: nickname.trim(), motto: motto.trim(), ...(picture ? { avatar: picture } : {}) });
+      const fields = { nickname: nickname.trim(), motto: motto.trim() };
+      if (picture.url()) fields.avatar = picture.url();
+      await client.call("user/detail-update", fields);
       toast(strings.saved);
       close();
     } catch (error) {

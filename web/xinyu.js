@@ -12,6 +12,7 @@
  *   "ended"      detail: {reason}: "unauthorized", "kicked", "replaced", "passwordChanged" or "everywhere"; the client is stopped
  */
 import { ApiError } from "./api-error.js";
+import { Bots } from "./bots.js";
 import { Catchup } from "./catchup.js";
 import { Connection } from "./connection.js";
 import { GroupApplications } from "./group-applications.js";
@@ -79,6 +80,7 @@ export class XinYu extends EventTarget {
       onChange: (talkId) => this.emit("outgoing", { talk_id: talkId }),
     });
     this.votes = new Votes(this);
+    this.bots = new Bots(this);
     this.previews = new LinkPreviews((url) => this.call("message/preview", { url }));
     this.applications = new GroupApplications(this);
     this.typingToldAt = new Map();
@@ -90,6 +92,7 @@ export class XinYu extends EventTarget {
     await this.store.load();
     for (const talk of this.replica.talks.values()) this.learnFrom(talk, talk.records.values());
     for (const row of this.replica.rows.contact.values()) this.learnContact(row);
+    for (const row of this.replica.rows.talk.values()) this.bots.learn(row);
     for (const { talk_id } of [...this.outgoing.entries]) this.settleOutgoing(talk_id);
     this.connection.start();
   }
@@ -152,6 +155,9 @@ export class XinYu extends EventTarget {
     }
     if (changes.all || changes.rows.has("contact")) {
       for (const row of this.replica.rows.contact.values()) this.learnContact(row);
+    }
+    if (changes.all || changes.rows.has("talk")) {
+      for (const row of this.replica.rows.talk.values()) this.bots.learn(row);
     }
     for (const talkId of changes.talks.keys()) this.settleOutgoing(talkId);
     this.emit("change", changes);

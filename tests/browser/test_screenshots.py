@@ -199,6 +199,30 @@ async def test_pictures_of_a_group_that_is_run(arrive: Arrive, tmp_path: Path) -
     await shoot(bob, tmp_path, "group-phone-dark")
 
 
+async def test_pictures_of_bots(arrive: Arrive, tmp_path: Path) -> None:
+    alice = await arrive("Alice")
+    phone = {"viewport": PHONE, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
+    bob = await arrive("Bob", color_scheme="dark", **phone)
+    for person, look in ((alice, "desktop"), (bob, "phone-dark")):
+        await person.page.get_by_title("Your profile").click()
+        await shoot(person, tmp_path, f"profile-{look}")
+        await person.dialog("Your profile").get_by_role("button", name="Your bots").click()
+        await person.dialog("Your bots").get_by_role("button", name="New bot").click()
+        await person.dialog("New bot").get_by_label("Name").fill("Train times")
+        await shoot(person, tmp_path, f"new-bot-{look}")
+        await person.dialog("New bot").get_by_role("button", name="Create").click()
+        await expect(person.dialog("Keep this")).to_be_visible()
+        await shoot(person, tmp_path, f"bot-token-{look}")
+        await person.dialog("Keep this").get_by_role("button", name="Close").click()
+        await shoot(person, tmp_path, f"bots-{look}")
+        await person.dialog("Your bots").get_by_role("button", name="Train times").click()
+        await shoot(person, tmp_path, f"bot-{look}")
+        await person.dialog("Train times").get_by_role("button", name="Message").click()
+        await person.say("When is the next train to the lake?")
+        await expect(person.entry("Train times")).to_have_count(1)
+        await shoot(person, tmp_path, f"bot-chat-{look}")
+
+
 async def test_pictures_of_previews(arrive: Arrive, tmp_path: Path) -> None:
     alice = await arrive("Alice")
     bob = await arrive("Bob", viewport=PHONE, device_scale_factor=2, has_touch=True, is_mobile=True)
