@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("url", sa.String(2048), nullable=False),
         sa.Column("revision", big, nullable=False),
         sa.Column("state", small, nullable=False),  # 0 off, 1 on, 2 suspended
+        sa.Column("has_begun", small, nullable=False),  # each of its talks has its cursor
         sa.Column("due_at_ms", big, nullable=False),  # 0 = there is nothing to do
         sa.Column("waiting_since_ms", big, nullable=False),  # 0 = nothing waits
         sa.Column("claim", big, nullable=False),  # counts those who began to deliver

@@ -38,14 +38,16 @@ class Part(NamedTuple):
 
 @dataclass(slots=True)
 class Webhook:
-    """A bot's row. `due_at_ms`: when somebody is to look after it, 0 = there is nothing to do. Who does takes a
-    `claim`, the highest number, until `claimed_until_ms`. `batch`: what delivery number `delivery` is made of, while it
-    is under way. `waiting_since_ms`: since when there is something to tell and nothing has been told."""
+    """A bot's row. `has_begun`: what is sent now is told, in each of its talks. `due_at_ms`: when somebody is to look
+    after it, 0 = there is nothing to do. Who does takes a `claim`, the highest number, until `claimed_until_ms`.
+    `batch`: what delivery number `delivery` is made of, while it is under way. `waiting_since_ms`: since when there is
+    something to tell and nothing has been told."""
 
     bot_id: int
     url: str
     revision: int
     state: int
+    has_begun: bool = False
     due_at_ms: int = 0
     waiting_since_ms: int = 0
     claim: int = 0
@@ -70,7 +72,7 @@ class Webhook:
             if self.claimed_until_ms <= now_ms and self.waiting_since_ms:
                 self.due_at_ms = now_ms
             return
-        self.state, self.batch = WebhookState.OFF, ()
+        self.state, self.has_begun, self.batch = WebhookState.OFF, False, ()
         self.claim += 1  # what is under way moves nothing any more
         self.due_at_ms = self.waiting_since_ms = self.claimed_until_ms = 0
 

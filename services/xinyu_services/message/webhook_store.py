@@ -13,8 +13,8 @@ from xinyu.storage.dialect import Dialect
 from xinyu_services.message.webhook_model import Part, Webhook, WebhookState
 
 _COLUMNS: Final = (
-    "bot_id", "url", "revision", "state", "due_at_ms", "waiting_since_ms", "claim", "claimed_until_ms", "delivery",
-    "batch", "failures", "failing_since_ms", "failure",
+    "bot_id", "url", "revision", "state", "has_begun", "due_at_ms", "waiting_since_ms", "claim", "claimed_until_ms",
+    "delivery", "batch", "failures", "failing_since_ms", "failure",
 )  # fmt: skip
 _WEBHOOK: Final = ", ".join(_COLUMNS)
 _TALK_COLUMNS: Final = ("bot_id", "talk_id", "sequence", "waiting_since_ms")
@@ -157,12 +157,13 @@ class WebhookStore:
 
 def _webhook(row: Sequence[Any]) -> Webhook:
     webhook = Webhook(*row)
-    webhook.batch = tuple(Part(*part) for part in json.loads(row[9]))
+    webhook.batch = tuple(Part(*part) for part in json.loads(row[_COLUMNS.index("batch")]))
     return webhook
 
 
 def _values(webhook: Webhook) -> list[Any]:
     values = [getattr(webhook, column) for column in _COLUMNS]
     values[_COLUMNS.index("batch")] = json.dumps(webhook.batch, separators=(",", ":"))
-    values[_COLUMNS.index("state")] = int(webhook.state)
+    for name in ("state", "has_begun"):
+        values[_COLUMNS.index(name)] = int(getattr(webhook, name))
     return values

@@ -8,7 +8,9 @@ messages later (webhook_delivery.py): nothing is kept by message.
 
 A webhook begins in the talks that its bot is in, each at its end. The talk room knows which (`OwnTalks`), and whoever
 comes into a talk later has a command `s`, after which `begin_in` looks whether he is such a bot. So none is missed: a
-talk that the list does not show yet has its `s` after it.
+talk that the list does not show yet has its `s` after it. Once it has begun everywhere, a talk without a cursor is one
+that the bot came into since, and there it begins where the bot did; before, `s` may be about a talk of old, since it
+may be said again.
 
 Locks: heads of talks, ascending, then rows of bots, ascending; what is written of a bot is written under its row's.
 
@@ -94,7 +96,15 @@ class Webhooks:
         known = await query(self._database, lambda connection: self._store.talks_of(connection, bot_id))
         missing = sorted(set(await self._talks.of(bot_id, MAX_TALKS)) - known)
         for start in range(0, len(missing), TALKS_AT_ONCE):
-            await self._begin(bot_id, missing[start : start + TALKS_AT_ONCE], at_join=False)
+            await self._begin(bot_id, missing[start : start + TALKS_AT_ONCE])
+
+        def has_begun(connection: Connection) -> None:
+            webhook = self._store.load(connection, [bot_id], lock=True)[bot_id]
+            if webhook.revision == revision and not webhook.has_begun:
+                webhook.has_begun = True
+                self._store.save(connection, [webhook])
+
+        await transact(self._database, has_begun)
         self._wake()
 
     async def load(self, bot_ids: Sequence[int]) -> dict[int, Webhook]:
@@ -107,12 +117,12 @@ class Webhooks:
         found = await query(self._database, lambda connection: self._store.load(connection, user_ids))
         bots = [webhook.bot_id for webhook in found.values() if webhook.state != WebhookState.OFF]
         for bot_id in bots:
-            await self._begin(bot_id, [talk_id], at_join=True)
+            await self._begin(bot_id, [talk_id])
         if bots:
             self._wake()
 
-    async def _begin(self, bot_id: int, talk_ids: Sequence[int], *, at_join: bool) -> None:
-        """Cursors in those of the talks that the bot is in and has none in: where it joined, or at their ends."""
+    async def _begin(self, bot_id: int, talk_ids: Sequence[int]) -> None:
+        """Cursors in those of the talks that the bot is in and has none in."""
         now_ms = self._clock.now_ms()
 
         def work(connection: Connection) -> None:
@@ -127,7 +137,7 @@ class Webhooks:
                 member = members.get((talk_id, bot_id))
                 if member is None or member.state != MemberState.IN or talk_id in known:
                     continue
-                sequence = member.joined_sequence - 1 if at_join else talk.last_sequence
+                sequence = member.joined_sequence - 1 if webhook.has_begun else talk.last_sequence
                 waits = talk.last_sequence > sequence
                 rows.append((bot_id, talk_id, sequence, now_ms if waits else 0))
                 if waits:

@@ -303,9 +303,9 @@ def fill_tables(connection: Connection) -> None:
         ("message_indexed", "talk_id, sequence", "seq, 3"),
         (
             "bot_webhook",
-            "bot_id, url, revision, state, due_at_ms, waiting_since_ms, claim, claimed_until_ms, delivery, batch, "
-            "failures, failing_since_ms, failure",
-            "seq, '', 1, 1, 3000000000000 + seq, 3000000000000 + seq, 0, 0, 0, '[]', 0, 0, ''",
+            "bot_id, url, revision, state, has_begun, due_at_ms, waiting_since_ms, claim, claimed_until_ms, delivery, "
+            "batch, failures, failing_since_ms, failure",
+            "seq, '', 1, 1, 1, 3000000000000 + seq, 3000000000000 + seq, 0, 0, 0, '[]', 0, 0, ''",
         ),
         (
             "bot_webhook_talk",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.integration.services.embedded_platform import SettableClock
 from tests.integration.services.message.webhook_receiver import Received, Receiver, receiving
 from tests.integration.services.rooms import SECRET, Rooms
 from tests.integration.services.traced_database import TracedDatabase
+from xinyu.base.metrics import Metrics
 from xinyu.outward.fetch import Outward
 from xinyu.outward.signature import webhook_secret
 from xinyu.wire.v1 import message_pb2
@@ -189,6 +191,23 @@ async def test_a_bot_that_joins_later_is_told_from_there_on(rooms: Rooms, receiv
     assert receiver.texts(BOT) == ["after"]
 
 
+async def test_what_is_sent_before_the_newcomer_is_known_is_told(
+    rooms: Rooms, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await group(rooms, 1, 2)
+    await choose(rooms, receiver.url)
+    begin_in = rooms.webhooks.begin_in
+
+    async def late(talk_id: int, user_ids: list[int]) -> None:
+        await rooms.send(1, 2, 7, "at once")
+        await begin_in(talk_id, user_ids)
+
+    monkeypatch.setattr(rooms.webhooks, "begin_in", late)
+    await rooms.roster(7, [(BOT, 1, 3, 2)])
+    await deliver(rooms)
+    assert receiver.texts(BOT) == ["at once"]
+
+
 async def test_one_that_is_removed_is_told_up_to_there_and_again_from_its_return(
     rooms: Rooms, receiver: Receiver
 ) -> None:
@@ -264,6 +283,108 @@ async def test_what_is_sent_while_it_is_set_is_told_once_or_not_at_all(rooms: Ro
     assert {talk for talk, _ in receiver.places(BOT)} == {talk_id}
 
 
+async def test_a_word_about_an_old_talk_while_it_is_set_brings_no_history(
+    rooms: Rooms, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair_id = await rooms.befriend(1, BOT)
+    await rooms.send(1, 1, BOT, "before")
+    of = rooms.webhooks._talks.of
+
+    async def and_meanwhile(user_id: int, limit: int) -> Any:
+        await rooms.webhooks.begin_in(pair_id, [1, BOT])
+        return await of(user_id, limit)
+
+    monkeypatch.setattr(rooms.webhooks._talks, "of", and_meanwhile)
+    await choose(rooms, receiver.url)
+    await rooms.webhooks.begin_in(pair_id, [1, BOT])
+    await rooms.send(1, 1, BOT, "after")
+    await deliver(rooms)
+    assert receiver.texts(BOT) == ["after"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_fails_each_message_comes_once_and_in_order(
+    rooms: Rooms, receiver: Receiver, clock: SettableClock, seed: int
+) -> None:
+    """Processes die at random moments, receivers refuse at random, the bot comes and goes: by delivery ids, what is
+    told is what lay in its windows, each talk's in order and without holes."""
+    random = Random(seed)
+    talk_id, pair_id = await group(rooms, 1, 2, BOT), await rooms.befriend(1, BOT)
+    await choose(rooms, receiver.url)
+    seen: dict[str, Received] = {}
+
+    async def moody(received: Received) -> int:
+        for _ in range(random.randrange(3)):
+            await asyncio.sleep(0)
+        if random.random() < 0.3:
+            return random.choice((500, 302, 429))
+        seen.setdefault(received.delivery_id, received)  # as a receiver does that drops repeats
+        return 200
+
+    receiver.answer = moody
+    lives = [another(rooms) for _ in range(3)]
+    expected: dict[int, list[int]] = {talk_id: [], pair_id: []}
+    is_in, revision, setting = True, 1, 1
+    for _ in range(60):
+        match random.randrange(9):
+            case 0 | 1 | 2:
+                for sender in random.choices((1, 2, BOT), k=random.randrange(1, 6)):
+                    if sender == BOT and not is_in:
+                        continue
+                    sent = await rooms.send(sender, 2, 7, "x")
+                    if is_in and sender != BOT:
+                        expected[talk_id].append(sent["sequence"])
+            case 3 | 4:
+                sender = random.choice((1, BOT))
+                sent = await rooms.send(sender, 1, 10 - sender, "x")
+                if sender != BOT:
+                    expected[pair_id].append(sent["sequence"])
+            case 5:
+                await rooms.settle()
+                await random.choice(lives).look()
+            case 6:
+                clock.advance_s(random.choice((1, 10, 100, 1_000)))
+            case 7:
+                # Dies: nothing of it is released, and whatever it was about to write is not written.
+                life = random.choice(lives)
+                die_without_a_word(life)
+                await life.close()
+                lives[lives.index(life)] = another(rooms)
+            case 8 if random.random() < 0.5:
+                # What waits from before a return is void: so it is told first.
+                await drain(rooms, lives, clock)
+                revision, is_in = revision + 1, not is_in
+                await rooms.roster(7, [(BOT, 1 if is_in else 2, 3, revision)])
+            case 8:
+                setting += 1
+                await choose(rooms, f"{receiver.url}/{setting}", setting)
+    await drain(rooms, lives, clock)
+    told: dict[int, list[int]] = {talk_id: [], pair_id: []}
+    for received in sorted(seen.values(), key=lambda each: int(each.delivery_id.split("-")[1])):
+        for talk, sequence in received.places:
+            told[talk].append(sequence)
+    assert told == expected
+    assert receiver.most_under_way <= 1 + len(lives)
+    for life in lives:
+        await life.close()
+
+
+def die_without_a_word(life: WebhookDelivery) -> None:
+    async def dead(*_: object) -> None: ...
+
+    life._release = dead  # type: ignore[method-assign]
+
+
+async def drain(rooms: Rooms, lives: list[WebhookDelivery], clock: SettableClock) -> None:
+    """Until nothing waits, however long the receiver's mood lasts."""
+    await rooms.settle()
+    while await rows(rooms, "SELECT 1 FROM bot_webhook WHERE due_at_ms > 0"):
+        clock.advance_s(LONGEST_PAUSE_MS / 1000)
+        for life in lives:
+            await life.look()
+            await life.settle()
+
+
 # ---------------------------------------------------------------- what fails
 
 
@@ -306,15 +427,8 @@ async def test_who_died_between_answer_and_cursor_is_repeated_under_the_same_id(
     # A process as far as the answer; nothing of it comes after that.
     dead = rooms.delivery
 
-    def claim(connection: Connection) -> Any:
-        return dead._store.claim(connection, clock.now_ms(), dead._until_ms(), 10)
-
-    (claimed,) = await rooms.database.write(claim)
-
-    def step(connection: Connection, outcome: Any = None) -> Any:
-        return dead._step(connection, bot_id=BOT, claim=claimed.claim, outcome=outcome, is_over=False)
-
-    delivery = await rooms.database.write(step)
+    claim = await claimed(rooms, dead)
+    delivery = await step(rooms, dead, claim)
     assert await dead._post(delivery) == 200
     await rooms.send(1, 1, BOT, "two")
     other = another(rooms)
@@ -324,12 +438,31 @@ async def test_who_died_between_answer_and_cursor_is_repeated_under_the_same_id(
     await deliver(rooms, other)
     assert [each.delivery_id for each in receiver.taken] == [f"{BOT}-1", f"{BOT}-1", f"{BOT}-2"]
     assert [each.texts for each in receiver.taken] == [["one"], ["one"], ["two"]]
-    # It was not dead but slow: what it knows moves nothing any more.
-    before = await rows(rooms, "SELECT * FROM bot_webhook_talk")
-    late = await rooms.database.write(lambda connection: step(connection, _Outcome(1, 200)))
-    assert late is None
-    assert await rows(rooms, "SELECT * FROM bot_webhook_talk") == before
+    # It was not dead but slow: what it knows moves nothing of what another delivers.
+    await rooms.send(1, 1, BOT, "three")
+    await rooms.settle()
+    await step(rooms, other, await claimed(rooms, other))
+    before = await rows(rooms, "SELECT * FROM bot_webhook_talk"), await rows(rooms, "SELECT * FROM bot_webhook")
+    assert await step(rooms, dead, claim, _Outcome(1, 200)) is None
+    after = await rows(rooms, "SELECT * FROM bot_webhook_talk"), await rows(rooms, "SELECT * FROM bot_webhook")
+    assert after == before
     await other.close()
+
+
+async def claimed(rooms: Rooms, life: WebhookDelivery) -> int:
+    """The claim that this process takes on the one bot that is due."""
+
+    def work(connection: Connection) -> int:
+        (webhook,) = life._store.claim(connection, life._clock.now_ms(), life._until_ms(), 10)
+        return webhook.claim
+
+    return await rooms.database.write(work)
+
+
+async def step(rooms: Rooms, life: WebhookDelivery, claim: int, outcome: _Outcome | None = None) -> Any:
+    return await rooms.database.write(
+        lambda connection: life._step(connection, bot_id=BOT, claim=claim, outcome=outcome, is_over=False)
+    )
 
 
 def another(rooms: Rooms) -> WebhookDelivery:
@@ -565,4 +698,13 @@ async def test_what_waits_is_measured(rooms: Rooms, receiver: Receiver, clock: S
     clock.advance_s(10)
     await deliver(rooms)
     assert rooms.delivery._oldest_waiting_s() == 0
-    assert (rooms.delivery.deliveries, rooms.delivery.messages_told, rooms.delivery.failures) == (1, 1, 2)
+    metrics = Metrics(version="1", role="test")
+    rooms.delivery.measure(metrics)
+    told = [line for line in metrics.text().decode().splitlines() if line.startswith("xinyu_webhook")]
+    assert told == [
+        "xinyu_webhook_deliveries_total 1.0",
+        "xinyu_webhook_messages_total 1.0",
+        "xinyu_webhook_failures_total 2.0",
+        "xinyu_webhook_under_way 0.0",
+        "xinyu_webhook_oldest_waiting_seconds 0.0",
+    ]
