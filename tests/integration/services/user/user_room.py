@@ -25,8 +25,8 @@ from xinyu_services.user.neighbours import (
     ContactFriendRows,
     ContactLeaving,
     GroupLeaving,
-    MessageLeaving,
     MediaPictures,
+    MessageLeaving,
     MessageReceipts,
     MessageWebhooks,
 )
