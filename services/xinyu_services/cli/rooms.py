@@ -141,6 +141,7 @@ def user_room(platform: Platform, directory: Directory) -> Room:
         ContactLeaving,
         GroupLeaving,
         MediaPictures,
+        MessageLeaving,
         MessageReceipts,
         MessageWebhooks,
     )
@@ -155,8 +156,8 @@ def user_room(platform: Platform, directory: Directory) -> Room:
     config, clock, database = platform.config, platform.clock, platform.database
     store = UserStore(platform.dialect, has_organisation=config.organize.enabled)
     contact, group = ContactStub(platform.channel("user")), GroupStub(platform.channel("user"))
-    leaving = (GroupLeaving(group), ContactLeaving(contact))
     messages = MessageStub(platform.channel("user"))
+    leaving = (MessageLeaving(messages), GroupLeaving(group), ContactLeaving(contact))
     receipts, webhooks = MessageReceipts(messages), MessageWebhooks(messages)
     events = UserEvents(
         database, store, ContactFriendRows(contact), leaving, receipts, webhooks, directory.forget_user

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xinyu.base.errors import ALREADY_HANDLED, UNKNOWN_SCHEDULED, XinYuError
 from xinyu.wire.v1 import contact_pb2, media_pb2, message_pb2
 from xinyu.wire.v1.contact_rpc import ContactStub
 from xinyu.wire.v1.group_rpc import GroupStub
@@ -44,6 +45,24 @@ class GroupLeaving:
 
     async def forget_user(self, user_id: int) -> bool:
         return (await self._group.forget_user(contact_pb2.ForgetUserRequest(user_id=user_id))).more
+
+
+class MessageLeaving:
+    """`xinyu_services.user.events.Leaving` of the message room: what was to be sent later is not."""
+
+    def __init__(self, messages: MessageStub) -> None:
+        self._messages = messages
+
+    async def forget_user(self, user_id: int) -> bool:
+        page = await self._messages.list_scheduled(message_pb2.ListScheduledRequest(user_id=user_id))
+        for item in page.items:
+            request = message_pb2.CancelScheduledRequest(user_id=user_id, scheduled_id=item.scheduled_id)
+            try:
+                await self._messages.cancel_scheduled(request)
+            except XinYuError as error:
+                if error.code not in (UNKNOWN_SCHEDULED, ALREADY_HANDLED):
+                    raise
+        return False
 
 
 class MessageReceipts:

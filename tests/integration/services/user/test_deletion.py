@@ -122,6 +122,21 @@ async def eventually_no_ties(house: House, user_id: int) -> None:
         await house.platform.settled()
 
 
+async def test_what_was_to_be_sent_later_is_not(house: House) -> None:
+    ann, ben = await register(house, "Ann", "Ben")
+    await house.befriend(ann, ben)
+    for user_id, other in ((ann, ben), (ben, ann)):
+        message = message_pb2.NewMessage(
+            user_id=user_id, talk_mode=1, to_from_id=other, msg_type=1, body=b'{"content":"later"}'
+        )
+        at_ms = house.platform.clock.now_ms() + 3_600_000
+        request = message_pb2.ScheduleRequest(message=message, type_name="text", send_at_ms=at_ms)
+        await house.message.schedule(request)
+    await delete(house, ann)
+    await settled(house)
+    assert await rows(house, "SELECT user_id FROM scheduled_message") == [(ben,)]
+
+
 async def test_an_owner_is_followed_by_who_has_been_in_for_longest(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ from xinyu_services.user.neighbours import (
     ContactLeaving,
     GroupLeaving,
     MediaPictures,
+    MessageLeaving,
     MessageReceipts,
     MessageWebhooks,
 )
@@ -76,8 +77,9 @@ class UserRoom:
         settings = AccountSettings(verify_mobile=verify_mobile, **QUICK)
         self.store = UserStore(platform.dialect)
         contact = contact_rpc.ContactStub(platform.network.channel("user"))
-        leaving = (GroupLeaving(group_rpc.GroupStub(platform.network.channel("user"))), ContactLeaving(contact))
         messages = message_rpc.MessageStub(platform.network.channel("user"))
+        group = group_rpc.GroupStub(platform.network.channel("user"))
+        leaving = (MessageLeaving(messages), GroupLeaving(group), ContactLeaving(contact))
         receipts, webhooks = MessageReceipts(messages), MessageWebhooks(messages)
         self.events = UserEvents(
             platform.database, self.store, ContactFriendRows(contact), leaving, receipts, webhooks
