@@ -1,6 +1,6 @@
 /** A bot: making one, and changing or ending one that is there. */
 import { openBotSecrets } from "./bot-secrets-dialog.js";
-import { confirmDialog, openDialog } from "./dialog.js";
+import { closeDialogs, confirmDialog, openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { field } from "./field.js";
 import { pictureField } from "./picture-field.js";
@@ -48,7 +48,7 @@ export function openBot(client, bot) {
   async function write() {
     try {
       const talkId = await client.openTalk(PAIR, botId);
-      for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+      closeDialogs();
       location.assign(`#/chat/${talkId}`);
     } catch (error) {
       toastError(error);

@@ -1,6 +1,6 @@
 /** Somebody's card: sent by picking a friend, opened by whoever gets it. */
 import { avatar } from "./avatar.js";
-import { openDialog } from "./dialog.js";
+import { closeDialogs, openDialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { field } from "./field.js";
 import { strings } from "./strings.js";
@@ -56,7 +56,7 @@ export function openCard(client, { user_id: userId, nickname, avatar: url }) {
     const open = async () => {
       try {
         const talkId = await client.openTalk(PAIR, userId);
-        close();
+        closeDialogs();
         location.assign(`#/chat/${talkId}`);
       } catch (error) {
         toastError(error);

@@ -6,6 +6,7 @@
  * the view sticks to the bottom; elsewhere it keeps the line that the user looks at where it is. Reading is told to the
  * server only while the page is visible and the bottom is in view.
  */
+import { Announcer } from "./announcer.js";
 import { avatar } from "./avatar.js";
 import { botMark } from "./bot-mark.js";
 import { openCard } from "./card-dialog.js";
@@ -78,7 +79,8 @@ export class ChatView {
       icon("group"),
     );
     this.top = h("div", { class: "log-top" });
-    this.log = h("ol", { class: "log-list", role: "log", "aria-live": "polite", tabindex: "-1" });
+    this.log = h("ol", { class: "log-list", role: "log", "aria-live": "off", tabindex: "-1" });
+    this.announcer = new Announcer(client.uid, (record) => this.senderName(record));
     this.scroller = h("div", { class: "log", tabindex: "0" }, this.top, this.log);
     this.chip = h("button", { class: "chip", type: "button", hidden: true, onclick: () => this.toBottom(true) });
     this.members = new MentionMembers(client, talkId, () => {
@@ -118,7 +120,7 @@ export class ChatView {
         details,
       ),
       this.pins.node,
-      h("div", { class: "log-frame" }, this.scroller, this.chip),
+      h("div", { class: "log-frame" }, this.scroller, this.chip, this.announcer.node),
       this.scheduled,
       this.composer.node,
       this.pickBar,
@@ -197,6 +199,7 @@ export class ChatView {
     this.markRead();
     this.fetchMissing();
     if (row && talk) this.pins.look(row, talk);
+    if (talk?.isTold) this.announcer.say(talk);
   }
 
   presenceText(row) {
@@ -345,7 +348,7 @@ export class ChatView {
       msgId: record.msg_id,
       fromId: record.from_id,
       isOwn,
-      name: client.people.name(record.from_id) || record.nickname || `${strings.userFallback} ${record.from_id}`,
+      name: this.senderName(record),
       face: client.people.avatar(record.from_id) || record.avatar || "",
       isBot: client.bots.isRobot(record.from_id),
       showsFace: isGroup && !isOwn,
@@ -367,6 +370,10 @@ export class ChatView {
       mentionsMe: mentionsUser(record, client.uid),
     };
     return { key, signature: JSON.stringify(message), build: () => bubbleView(message, this.bubbleActions(record, percent === null ? client.outgoing : client.uploads)) };
+  }
+
+  senderName({ from_id: id, nickname }) {
+    return this.client.people.name(id) || nickname || `${strings.userFallback} ${id}`;
   }
 
   bubbleActions(record, queue) {

@@ -316,6 +316,7 @@ export const chinese = {
   cancel: "取消",
   close: "关闭",
   members: "成员",
+  searchMembers: "查找成员",
   memberCount: (count) => `${count} 位成员`,
   invite: "邀请",
   inviteTitle: "邀请好友",

@@ -29,6 +29,11 @@ export function openDialog(title, ...content) {
   return { node, close };
 }
 
+/** Closes all that are open, before the page goes elsewhere. */
+export function closeDialogs() {
+  for (const node of document.querySelectorAll("dialog")) node.close();
+}
+
 /** Asks before something that cannot be undone. Resolves to true when the user agrees. */
 export function confirmDialog(title, text, action) {
   return new Promise((resolve) => {

@@ -321,6 +321,7 @@ export const english = {
   cancel: "Cancel",
   close: "Close",
   members: "Members",
+  searchMembers: "Find a member",
   memberCount: (count) => plural(count, "member", "members"),
   invite: "Invite",
   inviteTitle: "Invite friends",

@@ -83,7 +83,9 @@ export function bubbleView(message, actions) {
     h(
       "div",
       { class: "message-main" },
-      showsFace && isFirst && h("span", { class: "message-sender" }, name, message.isBot && botMark()),
+      showsFace && isFirst
+        ? h("span", { class: "message-sender" }, name, message.isBot && botMark())
+        : h("span", { class: "is-heard" }, strings.senderPrefix(isOwn ? strings.you : name, "")),
       h(
         "div",
         { class: "bubble-row" },

@@ -38,6 +38,12 @@ async def test_two_people_meet_and_chat(arrive: Arrive) -> None:
     await expect(alice.bubble("Hi Bob!")).to_have_class(re.compile("is-own"))
     await expect(bob.bubble("Hi Bob!")).to_have_class(re.compile("is-other"))
 
+    # A screen reader hears what comes from others, and nothing when a message is drawn anew.
+    heard = bob.page.locator(".log-frame").get_by_role("status")
+    await expect(heard).to_have_text("Alice: Two words")
+    assert await bob.log.get_attribute("aria-live") == "off"
+    await expect(alice.page.locator(".log-frame").get_by_role("status")).to_have_text("")
+
     await alice.watch(".chat-subtitle, .talk-item-digest")
     await bob.editor.press_sequentially("I am")
     await alice.has_seen("Bob is typing…", "typing…")

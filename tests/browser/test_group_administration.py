@@ -90,7 +90,11 @@ async def test_roles_and_muting(arrive: Arrive) -> None:
 
     await act_on(alice, "Bob", "Make an ordinary member")
     await expect(member(alice, "Bob").locator(".role")).to_have_count(0)
-    await alice.page.keyboard.press("Escape")
+    await member(alice, "Bob").get_by_role("button", name="Bob", exact=True).click()
+    await alice.dialog("Contact card").get_by_role("button", name="Message").click()
+    await expect(alice.page.locator(".chat-title")).to_have_text("Bob")
+    await expect(alice.page.get_by_role("dialog")).to_have_count(0)
+    await alice.open_chat("Walk")
     dialog = await details(alice)
     await dialog.get_by_role("switch", name="Mute everybody").check()
     await expect(bob.page.get_by_text("Only the owner and admins can write here.")).to_be_visible()
