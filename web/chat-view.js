@@ -415,7 +415,7 @@ export class ChatView {
   }
 
   async edit(record) {
-    if (mentionsOf(record).length) await this.members.load(); // so that they stay mentioned
+    if (mentionsOf(record).length) await this.members.ask(); // so that they stay mentioned
     this.composer.edit(record, String(bodyOf(record).content ?? ""), this.mentionedIn(record));
   }
 
@@ -727,7 +727,7 @@ export class ChatView {
     window.removeEventListener("focus", this.onVisible);
     this.resizes.disconnect();
     this.sight.disconnect();
-    this.client.previews.wanted.clear();
+    this.client.previews.leave();
     this.client.closeTalk(this.talkId);
   }
 }

@@ -48,6 +48,11 @@ export class LinkPreviews extends EventTarget {
     }
   }
 
+  /** Nothing is in sight any more. */
+  leave() {
+    this.wanted.clear();
+  }
+
   pump() {
     for (const page of this.wanted) {
       if (!this.isOnline || this.pause !== null || this.asked.size >= AT_ONCE) return;
@@ -90,7 +95,7 @@ export class LinkPreviews extends EventTarget {
 
   stop() {
     clearTimeout(this.pause);
-    this.wanted.clear();
+    this.leave();
   }
 }
 

@@ -24,6 +24,7 @@ export class MentionMembers {
     this.onChange = onChange;
     this.listed = new Map();
     this.loadedSize = 0;
+    this.hasFailed = false;
     this.loading = Promise.resolve();
   }
 
@@ -32,7 +33,7 @@ export class MentionMembers {
     const row = this.client.replica.rows.talk.get(this.talkId);
     const talk = this.client.replica.talks.get(this.talkId);
     if (!talk || row?.talk_mode !== GROUP) return [];
-    this.load();
+    this.ask();
     return fitting([...this.everybody(talk), ...this.members(talk)], query, OFFERED_MAX);
   }
 
@@ -68,6 +69,12 @@ export class MentionMembers {
     return [...new Set([person?.card, person?.nickname, nickname].filter(Boolean).map(oneLine))];
   }
 
+  /** As `load`, again where it has failed: for what the user does, not for what is drawn. */
+  ask() {
+    if (this.hasFailed) this.loadedSize = 0;
+    return this.load();
+  }
+
   /** Asks for the list, unless what is known is that of the roster. */
   load() {
     const row = this.client.replica.rows.talk.get(this.talkId);
@@ -80,6 +87,7 @@ export class MentionMembers {
   }
 
   async fetch(row) {
+    this.hasFailed = false;
     try {
       const members = await this.client.loadMembers(row);
       for (const { user_id: id, nickname, avatar, remark } of members) {
@@ -87,7 +95,7 @@ export class MentionMembers {
       }
       this.onChange();
     } catch (error) {
-      this.loadedSize = 0; // the next letter asks again
+      this.hasFailed = true;
       console.warn("members not loaded:", error.message);
     }
   }

@@ -96,6 +96,15 @@ async def test_members_are_found_and_hear_of_it(arrive: Arrive) -> None:
     await expect(carol.bubble("only you")).to_be_visible()
     await expect(carol.bubble("only you").get_by_role("img", name="Mentions you")).to_have_count(0)
 
+    # What is sent later mentions, too.
+    await choose(alice, "b", "Bob")
+    await alice.send_more("Send later")
+    await alice.dialog("Send later").get_by_role("button", name="Schedule").click()
+    await expect(alice.page.get_by_role("button", name="1 scheduled message")).to_be_visible()
+    scheduled = (await alice.api("message/schedule-list", {}))["items"]
+    assert [item["body"]["mentions"] for item in scheduled] == [[await bob.user_id()]]
+    await expect(editor).to_have_value("")
+
     # An edit keeps whom it mentioned.
     await alice.act("only you", "Edit")
     await expect(editor).to_have_value("@Bob only you")

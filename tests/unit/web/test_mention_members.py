@@ -20,13 +20,18 @@ const group = (size, { role = 3, mention_all = 1, records = [] } = {}) => ({
   records: new Map(records.map((each) => [each.sequence, each])),
 });
 let loads = 0;
+let failures = 0;
 const make = (talk, listed, uid = 2, talk_mode = 2) => new MentionMembers(
   {
     uid,
     nickname: "Me",
     people: new People(),
     replica: { rows: { talk: new Map([[7, { talk_id: 7, talk_mode, to_from_id: 70 }]]) }, talks: new Map([[7, talk]]) },
-    loadMembers: async () => { loads += 1; return listed; },
+    loadMembers: async () => {
+      loads += 1;
+      if (failures-- > 0) throw new Error("refused");
+      return listed;
+    },
   },
   7,
   () => {},
@@ -73,6 +78,23 @@ async def test_a_hundred_thousand_members_are_a_short_list_that_is_asked_for_onc
         """,
     )
     assert (count, loads, again) == (30, 1, 2)
+
+
+async def test_after_a_failure_it_is_asked_for_by_what_the_user_does_alone(page: Page) -> None:
+    drawn, found, loads = await run(
+        page,
+        """
+        failures = 1;
+        const members = make(group(3), [member(1, "Ann")]);
+        await members.load();
+        await members.load();
+        const drawn = loads;
+        members.offered("a");
+        await members.loading;
+        return [drawn, namesOf(members.offered("a")), loads];
+        """,
+    )
+    assert (drawn, found, loads) == (1, ["Ann"], 2)
 
 
 @pytest.mark.parametrize(
