@@ -10,6 +10,24 @@ from typing import Any, Final
 
 from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 
+# The address bar's drop-down has two renderers of its own in each window: most of what a window costs, and seen by
+# nobody here. Of several such lists Chromium reads the last one, so those of Playwright that matter stand here, too.
+WITHOUT: Final = (
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "AimEnabled",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+)
 FLAGS: Final = (
     "--no-sandbox",
     "--disable-quic",
@@ -17,6 +35,7 @@ FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-gpu",
+    f"--disable-features={','.join(WITHOUT)}",
 )
 
 
