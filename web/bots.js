@@ -1,9 +1,7 @@
 /**
- * One's own bots, and who is known to be a bot at all: one's own, and whoever the rows of talks say is one. A bot stays
- * a bot, so what was learned once is kept.
+ * One's own bots, and who is known to be a bot at all: one's own, and whoever a row of a talk, a contact or a member says
+ * is one. A bot stays a bot, so what was learned once is kept.
  */
-import { PAIR } from "./xinyu.js";
-
 const ROBOT = 1;
 
 export class Bots extends EventTarget {
@@ -16,9 +14,8 @@ export class Bots extends EventTarget {
     this.isAsked = false;
   }
 
-  /** @param {object} row a talk's */
-  learn({ talk_mode, to_from_id, is_robot }) {
-    if (talk_mode === PAIR && is_robot === ROBOT) this.robots.add(to_from_id);
+  learn(userId, isRobot) {
+    if (isRobot === ROBOT) this.robots.add(userId);
   }
 
   isRobot(userId) {

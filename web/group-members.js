@@ -106,9 +106,10 @@ export function openMembers(client, row) {
       found.slice(0, shownMax).map(({ member, name, card }) => {
         const mayManage = isIn && own < member.role && own <= ADMIN && member.user_id !== client.uid;
         const isMuted = member.muted_until_ms > Date.now();
+        const isBot = client.bots.isRobot(member.user_id);
         return {
           key: String(member.user_id),
-          signature: JSON.stringify([member, name, card, mayManage, own, isMuted]),
+          signature: JSON.stringify([member, name, card, mayManage, own, isMuted, isBot]),
           build: () => memberItem(member, name, card, isMuted, mayManage && actions(member, name, isMuted, own)),
         };
       }),

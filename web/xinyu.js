@@ -92,7 +92,7 @@ export class XinYu extends EventTarget {
     await this.store.load();
     for (const talk of this.replica.talks.values()) this.learnFrom(talk, talk.records.values());
     for (const row of this.replica.rows.contact.values()) this.learnContact(row);
-    for (const row of this.replica.rows.talk.values()) this.bots.learn(row);
+    for (const row of this.replica.rows.talk.values()) this.learnTalk(row);
     for (const { talk_id } of [...this.outgoing.entries]) this.settleOutgoing(talk_id);
     this.connection.start();
   }
@@ -157,7 +157,7 @@ export class XinYu extends EventTarget {
       for (const row of this.replica.rows.contact.values()) this.learnContact(row);
     }
     if (changes.all || changes.rows.has("talk")) {
-      for (const row of this.replica.rows.talk.values()) this.bots.learn(row);
+      for (const row of this.replica.rows.talk.values()) this.learnTalk(row);
     }
     for (const talkId of changes.talks.keys()) this.settleOutgoing(talkId);
     this.emit("change", changes);
@@ -169,9 +169,15 @@ export class XinYu extends EventTarget {
     }
   }
 
+  learnTalk({ talk_mode, to_from_id, is_robot }) {
+    if (talk_mode === PAIR) this.bots.learn(to_from_id, is_robot);
+  }
+
   learnContact(row) {
-    if (row.kind === "contact") this.people.learn(row);
-    else if (row.kind === "apply") this.people.learn({ ...row, user_id: row.friend_id, remark: undefined });
+    if (row.kind === "contact") {
+      this.people.learn(row);
+      this.bots.learn(row.user_id, row.is_robot);
+    } else if (row.kind === "apply") this.people.learn({ ...row, user_id: row.friend_id, remark: undefined });
   }
 
   /** A message that is among the records, or at or below the talk's newest number, waits no longer. */
@@ -384,7 +390,10 @@ export class XinYu extends EventTarget {
     let cursor = "";
     for (let page = 0; page < MEMBER_PAGES_MAX; page += 1) {
       const answer = await this.call("group/member-list", { group_id: row.to_from_id, cursor });
-      for (const { user_id, nickname, avatar } of answer.items) this.people.learn({ user_id, nickname, avatar });
+      for (const { user_id, nickname, avatar, is_robot } of answer.items) {
+        this.people.learn({ user_id, nickname, avatar });
+        this.bots.learn(user_id, is_robot);
+      }
       members.push(...answer.items);
       cursor = answer.cursor;
       if (!cursor) break;

@@ -157,18 +157,20 @@ async def test_what_is_refused_is_said_and_a_webhook_tells_its_secret_once(arriv
 
 
 async def test_a_bot_writes_in_a_group(arrive: Arrive) -> None:
-    alice = await arrive("Alice")
+    alice, bob = await arrive("Alice"), await arrive("Bob")
+    await alice.befriend(bob)
     await open_bots(alice)
     await make(alice, "Clock")
     token = await secret(alice, "Token")
     await alice.dialog("Your bots").get_by_role("button", name="Close").click()
     await alice.dialog("Your profile").get_by_role("button", name="Close").click()
     await alice.tab("Contacts").click()
-    await expect(alice.page.get_by_role("list", name="Friends").locator(".person")).to_have_count(1)
+    await expect(alice.page.get_by_role("list", name="Friends").locator(".person")).to_have_count(2)
     await alice.page.locator(".side-header").get_by_role("button", name="New group").click()
     group = alice.dialog("New group")
     await group.get_by_label("Group name").fill("Walk")
     await group.get_by_role("checkbox", name="Clock").check()
+    await group.get_by_role("checkbox", name="Bob").check()
     await group.get_by_role("button", name="Create").click()
     await expect(alice.page.locator(".chat-title")).to_have_text("Walk")
     group_id = (await alice.api("group/list", {}))["items"][0]["group_id"]
@@ -179,3 +181,9 @@ async def test_a_bot_writes_in_a_group(arrive: Arrive) -> None:
     members = alice.dialog("Members").locator(".person")
     await expect(members.filter(has_text="Clock").locator(".bot-mark")).to_be_visible()
     await expect(members.filter(has_text="Alice").locator(".bot-mark")).to_have_count(0)
+    # Who has no bot and no chat with this one learns it from the list of members.
+    await bob.open_chat("Walk")
+    await bob.page.locator(".chat-header").get_by_role("button", name="Members").click()
+    members = bob.dialog("Members").locator(".person")
+    await expect(members.filter(has_text="Clock").locator(".bot-mark")).to_be_visible()
+    await expect(members.filter(has_text="Bob").locator(".bot-mark")).to_have_count(0)

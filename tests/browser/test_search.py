@@ -104,6 +104,7 @@ async def test_a_hit_far_back_is_gone_to_without_all_that_lies_between(arrive: A
         await alice.page.wait_for_timeout(50)
     numbers = [text for text in await alice.texts.all_inner_texts() if text.startswith("number")]
     assert numbers == [f"number {n}" for n in range(1, 401)]
+    await scroller.evaluate("node => { node.scrollTop -= 400; }")
     await bob.say("And on it goes")
     await alice.page.locator(".chip").click()
     await expect(alice.texts.last).to_have_text("And on it goes")

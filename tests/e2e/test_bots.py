@@ -57,6 +57,7 @@ async def test_the_sdk_makes_a_bot(server: EitherServer, ann: Person) -> None:
     api = Api(server.http_url, token=ann.token)
     made = await api.create_bot("Clock")
     assert [bot.name for bot in await api.bots()] == ["Clock"]
+    assert [(friend.user_id, friend.is_robot) for friend in await api.contacts()] == [(made.bot_id, 1)]
     await api.update_bot(made.bot_id, name="Watch")
     bot = Api(server.http_url, token=made.token)
     assert (await bot.own_detail()).nickname == "Watch"

@@ -109,6 +109,7 @@ class Person:
     motto: str
     mobile: str = ""
     email: str = ""
+    is_robot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ LEGACY: Final = 0
 
 
 def contact_item(contact: Contact, person: Person) -> dict[str, Any]:
-    """An item of `contact/list` (contract: http-api, contact)."""
-    return {
+    """An item of `contact/list` (contract: http-api, contact). `is_robot` stands at bots alone."""
+    item = {
         "user_id": contact.friend_id,
         "nickname": person.nickname,
         "gender": person.gender,
@@ -25,6 +25,7 @@ def contact_item(contact: Contact, person: Person) -> dict[str, Any]:
         "remark": contact.remark,
         "group_id": contact.folder_id,
     }
+    return item | {"is_robot": 1} if person.is_robot else item
 
 
 def apply_item(apply: Apply, applicant: Person, zone: ZoneInfo, codec: int) -> dict[str, Any]:

@@ -116,6 +116,7 @@ class Person:
     avatar: str
     gender: int
     motto: str
+    is_robot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

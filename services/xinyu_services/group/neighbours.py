@@ -34,7 +34,9 @@ class RpcPeople:
         for start in range(0, len(wanted), AT_ONCE):
             request = user_pb2.LoadNamesRequest(user_ids=wanted[start : start + AT_ONCE])
             for name in (await self._user.load_names(request)).names:
-                people[name.user_id] = Person(name.user_id, name.nickname, name.avatar, name.gender, name.motto)
+                people[name.user_id] = Person(
+                    name.user_id, name.nickname, name.avatar, name.gender, name.motto, is_robot=name.is_robot
+                )
         return people
 
 

@@ -34,8 +34,8 @@ def group_item(group: Group, role: Role) -> dict[str, Any]:
 
 
 def member_item(member: Member, person: Person, now_ms: int) -> dict[str, Any]:
-    """An item of `group/member-list`; remark is the visit card, always text."""
-    return {
+    """An item of `group/member-list`; remark is the visit card, always text. `is_robot` stands at bots alone."""
+    item = {
         "user_id": member.user_id,
         "nickname": person.nickname,
         "avatar": person.avatar,
@@ -45,6 +45,7 @@ def member_item(member: Member, person: Person, now_ms: int) -> dict[str, Any]:
         "remark": member.visit_card,
         "motto": person.motto,
     }
+    return item | {"is_robot": YES} if person.is_robot else item
 
 
 def invitable_item(friend: Friend, person: Person) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class OwnDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
-    """A friend. group_id: of one's own folders, 0 = none."""
+    """A friend. group_id: of one's own folders, 0 = none; is_robot 1: a bot."""
 
     user_id: Number
     nickname: str = ""
@@ -71,6 +71,7 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     motto: str = ""
     remark: str = ""
     group_id: int = 0
+    is_robot: int = 2
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +104,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupMember(msgspec.Struct, frozen=True, kw_only=True):
-    """leader: 1 owner, 2 admin, 3 member; remark: the visit card."""
+    """leader: 1 owner, 2 admin, 3 member; remark: the visit card; is_robot 1: a bot."""
 
     user_id: Number
     nickname: str = ""
@@ -113,6 +114,7 @@ class GroupMember(msgspec.Struct, frozen=True, kw_only=True):
     is_mute: int = 2
     remark: str = ""
     motto: str = ""
+    is_robot: int = 2
 
 
 class PublicGroup(msgspec.Struct, frozen=True, kw_only=True):
