@@ -62,7 +62,7 @@ class CountedDatabase(TracedDatabase):
 
 
 def is_upkeep(statements: Sequence[str]) -> bool:
-    """Of a transaction that no send waits for: once a second, whatever is sent, outboxes are swept and the lease is renewed;
+    """A transaction that no send waits for: once a second, whatever is sent, outboxes are swept and the lease renewed;
     four times a second, what was sent meanwhile gets into the search index, together."""
     index = any("message_indexed" in each for each in statements)
     return index or all("_outbox" in each or "lease" in each for each in statements)
