@@ -241,6 +241,47 @@ async def test_the_list_is_pinned_cleared_and_hidden(people: People) -> None:
     await until(phone, lambda: [view.talk_id for view in phone.conversations()] == [talk_id])
 
 
+async def test_drafts_pins_and_settings_reach_every_device(people: People) -> None:
+    ada, bob = await people.join("Ada"), await people.join("Bob")
+    talk_id = await befriend(ada, bob)
+    phone = await people.second_device(ada)
+
+    async def told(*wanted: object) -> None:
+        def shown() -> tuple[object, ...]:
+            view = phone.replica.conversation(talk_id)
+            return () if view is None else (view.draft, view.is_pinned, view.is_disturb)
+
+        await until(phone, lambda: shown() == wanted)
+
+    await ada.save_draft(talk_id, "half a sent")
+    await ada.pin_talk(talk_id)
+    await ada.silence_talk(talk_id)
+    await told("half a sent", True, True)
+    await phone.save_draft(talk_id, "")
+    await ada.pin_talk(talk_id, is_pinned=False)
+    await ada.silence_talk(talk_id, is_silent=False)
+    await told("", False, False)
+    await ada.api.change_settings(theme_mode="dark", notify_cue_tone="N")
+    await ada.api.change_detail(motto="Slowly")
+    settings = await ada.api.settings()
+    assert (settings.theme_mode, settings.notify_cue_tone) == ("dark", "N")
+
+    def row() -> tuple[str, str]:
+        user = phone.replica.user_row or {"setting": {"theme_mode": ""}, "user_info": {"motto": ""}}
+        return user["setting"]["theme_mode"], user["user_info"]["motto"]
+
+    await until(phone, lambda: row() == ("dark", "Slowly"))
+
+
+async def test_an_account_ends(people: People) -> None:
+    ada, bob = await people.join("Ada"), await people.join("Bob")
+    await befriend(ada, bob)
+    with pytest.raises(ApiError, match="wrong_password"):
+        await ada.api.delete_account("a bad password")
+    await ada.api.delete_account("a good password")
+    await until(bob, lambda: bob.replica.contact_rows("contact") == [])
+
+
 async def test_away_and_back_from_a_stored_state(people: People) -> None:
     ada, bob = await people.join("Ada"), await people.join("Bob")
     talk_id = await befriend(ada, bob)

@@ -61,6 +61,21 @@ class OwnDetail(msgspec.Struct, frozen=True, kw_only=True):
     birthday: str = ""
 
 
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user's devices share. theme_mode: light, dark or auto; the last three are "Y" or "N"."""
+
+    theme_mode: str = ""
+    theme_bag_img: str = ""
+    theme_color: str = ""
+    notify_cue_tone: str = ""
+    keyboard_event_notify: str = ""
+    read_receipts: str = ""
+
+
+class _SettingAnswer(msgspec.Struct):
+    setting: Settings
+
+
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
     """A friend. group_id: of one's own folders, 0 = none; is_robot 1: a bot."""
 
@@ -516,9 +531,24 @@ class Api:
     async def own_detail(self) -> OwnDetail:
         return await self.call_as(OwnDetail, "user/detail", {})
 
+    async def change_detail(self, **values: str | int | None) -> None:
+        """Fields of OwnDetail, but mobile and email; what is not named stays."""
+        await self.call("user/detail-update", values)
+
+    async def settings(self) -> Settings:
+        return (await self.call_as(_SettingAnswer, "user/setting", {})).setting
+
+    async def change_settings(self, **values: str) -> None:
+        """Fields of Settings; what is not named stays. All devices hear of it."""
+        await self.call("user/setting/save", values)
+
     async def show_reads(self, *, is_shown: bool) -> None:
         """Whether others are shown what one reads, and one is shown what they do."""
-        await self.call("user/setting/save", {"read_receipts": "Y" if is_shown else "N"})
+        await self.change_settings(read_receipts="Y" if is_shown else "N")
+
+    async def delete_account(self, password: str) -> None:
+        """Ends the account for good, and all logins with it (docs/http-api.md, `user/delete`)."""
+        await self.call("user/delete", {"password": password})
 
     # ------------------------------------------------------------------ bots
 
@@ -603,6 +633,19 @@ class Api:
     async def hide_messages(self, talk_mode: int, to_from_id: int, msg_ids: list[str]) -> None:
         body = {"talk_mode": talk_mode, "to_from_id": to_from_id, "msg_ids": msg_ids}
         await self.call("message/delete", body)
+
+    async def pin_talk(self, talk_mode: int, to_from_id: int, *, is_pinned: bool = True) -> None:
+        body = {"talk_mode": talk_mode, "to_from_id": to_from_id, "action": 1 if is_pinned else 2}
+        await self.call("talk/session-top", body)
+
+    async def silence_talk(self, talk_mode: int, to_from_id: int, *, is_silent: bool = True) -> None:
+        """Whether the user's devices make no sound for it (`is_disturb`)."""
+        body = {"talk_mode": talk_mode, "to_from_id": to_from_id, "action": 1 if is_silent else 2}
+        await self.call("talk/session-disturb", body)
+
+    async def save_draft(self, talk_mode: int, to_from_id: int, draft: str) -> None:
+        """At most 1,000 characters; "" removes it."""
+        await self.call("talk/draft", {"talk_mode": talk_mode, "to_from_id": to_from_id, "draft": draft})
 
     async def clear_records(self, talk_mode: int, to_from_id: int, sequence: int) -> None:
         body = {"talk_mode": talk_mode, "to_from_id": to_from_id, "sequence": sequence}

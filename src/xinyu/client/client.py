@@ -593,6 +593,21 @@ class Client:
         """Make the talk's entry in the list, or show it again; `id` is the talk id."""
         return await self.api.open_talk(talk_mode, to_from_id)
 
+    async def pin_talk(self, talk_id: int, *, is_pinned: bool = True) -> None:
+        """Keep the talk at the top of the list, on all devices."""
+        talk = self._known(talk_id)
+        await self.api.pin_talk(talk.talk_mode, talk.to_from_id, is_pinned=is_pinned)
+
+    async def silence_talk(self, talk_id: int, *, is_silent: bool = True) -> None:
+        """Whether devices make no sound for it."""
+        talk = self._known(talk_id)
+        await self.api.silence_talk(talk.talk_mode, talk.to_from_id, is_silent=is_silent)
+
+    async def save_draft(self, talk_id: int, draft: str) -> None:
+        """What is half written, for all devices; "" removes it."""
+        talk = self._known(talk_id)
+        await self.api.save_draft(talk.talk_mode, talk.to_from_id, draft)
+
     async def clear_records(self, talk_id: int) -> None:
         """Clear the talk for oneself, up to what this device holds."""
         talk = self._known(talk_id)
