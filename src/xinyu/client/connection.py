@@ -323,7 +323,11 @@ class Connection:
         loop = asyncio.get_running_loop()
         while True:
             self._handler.on_state("connecting", "")
-            end = await self._one_connection()
+            try:
+                end = await self._one_connection()
+            except Exception as error:  # a mistake of ours: nobody would connect again, and all sends wait for ever
+                log.exception("a connection failed")
+                end = _End(f"{type(error).__name__}: {error}")
             stable = self._lost(loop.time())
             if end.stop is not None:
                 self._handler.on_state("closed", end.detail)
@@ -352,6 +356,8 @@ class Connection:
                     extra_headers=headers,
                     logger_name=log,
                 )
+                if transport.response is None:
+                    raise ConnectionResetError("the server went before it had answered")
                 if transport.response.headers.get("Sec-WebSocket-Protocol") != self._subprotocol:
                     socket.end(_End(f"the server does not speak {self._subprotocol}"), 1002)
                 await asyncio.wait((socket.ready, socket.ended), return_when=asyncio.FIRST_COMPLETED)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 import pytest
 
 from tests.unit.client.gateway import Peer, ScriptedGateway, stay, within
+from xinyu.client import connection as connection_module
 from xinyu.client.backoff import Backoff
 from xinyu.client.connection import Connection
 from xinyu.client.errors import ApiError, ClientError, ClosedError, NetworkError, NotConnected, ProtocolError
@@ -171,6 +174,54 @@ async def test_a_server_that_is_away_is_tried_again() -> None:
     assert not connection.is_ready
     await connection.close()
     assert handler.states[-1] == ("closed", "")
+
+
+async def test_a_server_that_goes_before_it_has_answered_is_tried_again() -> None:
+    """At once, after the request, within the answer; with FIN or RST."""
+    attempts = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        way, attempts = attempts % 6, attempts + 1
+        if way % 3:
+            await reader.readuntil(b"\r\n\r\n")
+        if way % 3 == 2:
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso")
+            await writer.drain()
+        if way >= 3:
+            socket = writer.get_extra_info("socket")
+            socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    handler = Handler()
+    connection = Connection(
+        f"ws://127.0.0.1:{port}/ws", handler, token=lambda: "t", device_id="d", backoff=Backoff(base_ms=1, cap_ms=5)
+    )
+    connection.start()
+    await handler.until(lambda: attempts > 60)
+    assert handler.error is None
+    await connection.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_mistake_of_ours_costs_a_connection_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = connection_module.ws_connect, 0
+
+    async def fails_once(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise AttributeError("no such thing")
+        return await real(*arguments, **named)
+
+    monkeypatch.setattr(connection_module, "ws_connect", fails_once)
+
+    async with ScriptedGateway(stay) as gateway, connected(gateway) as (_, handler):
+        await handler.until(lambda: handler.readies)
+        assert ("waiting", "AttributeError: no such thing") in handler.states
 
 
 async def test_401_stops_and_reports() -> None:

@@ -23,6 +23,7 @@ class Band:
         names = ("Ann", "Bob", "Cat", "Dan", "Eve")
         users = [await house.user.register(f"1370000000{n}", name) for n, name in enumerate(names)]
         made = await house.post("group/create", users[0], name="Band", user_ids=users[1:4])
+        await house.platform.settled()  # who comes online now hears nothing of how it was made
         return cls(house, users, made["group_id"])
 
     async def post(self, path: str, user_id: int, /, **body: Any) -> Any:
