@@ -23,12 +23,24 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
+from socket import SHUT_RDWR, SOCK_STREAM
+from socket import socket as TcpSocket
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlencode
 
 import msgspec
-from picows import WSError, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import (
+    WSError,
+    WSFrame,
+    WSHandshakeError,
+    WSListener,
+    WSMsgType,
+    WSParsedURL,
+    WSTransport,
+    ws_connect,
+)
 
 from xinyu.base.close_codes import CLOSE_CODES
 from xinyu.client.backoff import Backoff
@@ -344,6 +356,12 @@ class Connection:
         loop = asyncio.get_running_loop()
         socket = self._socket = _Socket(self, self._message_kind)
         self._ready_at_s = 0.0
+        opened: list[TcpSocket] = []
+
+        async def open_tcp(url: WSParsedURL) -> TcpSocket:
+            opened.append(await _open_tcp(url.host, url.port))
+            return opened[-1]
+
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 headers = {"Authorization": f"Bearer {self._token()}", "Sec-WebSocket-Protocol": self._subprotocol}
@@ -355,6 +373,7 @@ class Connection:
                     max_frame_size=MAX_MESSAGE_BYTES,
                     extra_headers=headers,
                     logger_name=log,
+                    socket_factory=open_tcp,
                 )
                 if transport.response is None:
                     raise ConnectionResetError("the server went before it had answered")
@@ -370,6 +389,11 @@ class Connection:
         except asyncio.CancelledError:
             socket.cut(_End("closed", planned=True))
             raise
+        finally:
+            if socket.transport is None:  # picows leaves it open when its handshake is given up
+                for tcp in opened:
+                    with suppress(OSError):
+                        tcp.shutdown(SHUT_RDWR)
         if socket.ready.done() and not socket.ended.done():
             self._ready_at_s = loop.time()
             silence_s = 2 * socket.ready.result().heartbeat_ms / 1000
@@ -397,6 +421,25 @@ class Connection:
         return was_ready and now_s - self._ready_at_s >= STABLE_S
 
     _ready_at_s = 0.0
+
+
+async def _open_tcp(host: str, port: int) -> TcpSocket:
+    """Connected to the first of the host's addresses that answers."""
+    loop = asyncio.get_running_loop()
+    failure = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=SOCK_STREAM):
+        tcp = TcpSocket(family, kind, protocol)
+        tcp.setblocking(False)
+        try:
+            await loop.sock_connect(tcp, address)
+            return tcp
+        except OSError as error:
+            tcp.close()
+            failure = error
+        except asyncio.CancelledError:
+            tcp.close()
+            raise
+    raise failure
 
 
 def _refusal(error: WSHandshakeError) -> _End:

@@ -207,6 +207,27 @@ async def test_a_server_that_goes_before_it_has_answered_is_tried_again() -> Non
     await server.wait_closed()
 
 
+async def test_closing_before_the_server_has_answered_leaves_no_socket() -> None:
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        assert await reader.read() == b""
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    connection = Connection(f"ws://127.0.0.1:{port}/ws", Handler(), token=lambda: "t", device_id="d")
+    connection.start()
+    await within(asked.wait())
+    await connection.close()
+    await within(gone.wait())
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_mistake_of_ours_costs_a_connection_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     real, calls = connection_module.ws_connect, 0
 
